@@ -1,0 +1,1 @@
+"""Layer-selective rank reduction of decision transformers on gymnasium tasks."""
