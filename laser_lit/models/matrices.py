@@ -161,9 +161,9 @@ class _Search:
 
     def layer(self, part: Part, entries: list[Entry], layer: int, prefix: str, disk_prefix: str) -> list[MatrixHandle]:
         """Returns the handles of one layer; none past the last layer."""
-        found = {}
+        found: dict[str, list[MatrixHandle]] = {}
         for entry in entries:
-            if entry.matrix not in found:
+            if not found.get(entry.matrix):
                 found[entry.matrix] = self.entry(entry, part, layer, prefix, disk_prefix)
         missing = {entry.matrix for entry in entries if not entry.optional and not found[entry.matrix]}
         handles = [handle for matrix in MATRICES for handle in found.get(matrix, ())]
