@@ -23,6 +23,7 @@ class Example:
         target_new: CounterFact's false object, for P(target_true) > P(target_new).
         masked_prompt: text for a masked model, with MASK where the answer goes (as often as the protocol says).
         category: kind of example (CounterFact's relation, say), for tables.
+        masked_text: the part of `masked_prompt` that is shortened to `ExampleSet.masked_tail_tokens`.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Example:
     target_new: str | None = None
     masked_prompt: str | None = None
     category: str | None = None
+    masked_text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class ExampleSet:
         revision: commit of the hub's data set, or the content hash of the file that was read.
         max_new_tokens: length of a generated answer.
         masks: how many masks a masked model is given for a generated answer.
+        masked_tail_tokens: a masked model sees only this many last tokens of `Example.masked_text`; None once that has
+            been done (`laser_lit.data.tokenized.shorten_masked_texts`), or where nothing is shortened.
+        chat_template: prompts are whole chat turns as the tokenizer's template writes them, special tokens included:
+            tokenize them without adding special tokens, and the answer without a leading space.
     """
 
     name: str
@@ -56,6 +62,8 @@ class ExampleSet:
     revision: str
     max_new_tokens: int = 10
     masks: int = 1
+    masked_tail_tokens: int | None = None
+    chat_template: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,9 +75,11 @@ class TextSet:
         documents: the texts, each a document (one for a plain text file).
         revision: as in ExampleSet.
         groups: a group a document; empty when `documents` is one running text, which is then cut into groups.
+        window: tokens a window (windows do not overlap).
     """
 
     name: str
     documents: tuple[str, ...]
     revision: str
     groups: tuple[str, ...] = field(default=())
+    window: int = 384

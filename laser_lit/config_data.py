@@ -1,0 +1,94 @@
+"""What can be typed after `data.`: a plain dataclass that OmegaConf checks, and the rules that types cannot say."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import MISSING
+
+from laser_lit.errors import InputError, unknown_name
+
+SCORE_AS = ("token", "choice", "generate")
+
+
+@dataclass
+class FactsWorldConfig:
+    """The built-in noisy-facts world; see `laser_lit.data.facts.FactsConfig`, which has the same fields."""
+
+    subjects: int = 200
+    zipf: float = 0.8
+    noise: float = 0.40
+    seed: int = 0
+    distractor: str = "generic"
+
+
+@dataclass
+class DataConfig:
+    """Which examples, and how a row becomes a prompt. Null means: as the data set's published protocol has it.
+
+    Attributes:
+        name: as typed after `data=`.
+        path: a local file, or a list of files, in the hub's schema or the original file's; wins over `id`.
+        id: the data set's id on the hub.
+        revision: commit on the hub, or a ref such as refs/convert/parquet.
+        files: which files of the hub's repository to read, in this order: split -> path with wildcards.
+        prompt: template of a row's text, fields in braces: "{question} Answer:" (jsonl, and texts made of several fields).
+        masked_prompt: the same for masked models, with <mask> where the answer goes.
+        answer: the field with the gold answer (jsonl).
+        choices: the field with the list of choices, or the list itself (jsonl).
+        group: the field that names a row's group (jsonl); null groups equal prompts.
+        text_field: the field with the text, for perplexity on rows.
+        score_as: token, choice or generate (jsonl).
+        limit: keep this many groups, before the split.
+        chat_template: put prompts into the tokenizer's chat template.
+        max_new_tokens: length of a generated answer, in tokens.
+        max_answer_tokens: drop examples whose answer is longer, in tokens of the evaluated model.
+        masks: how many masks a masked model is given for a generated answer.
+        masked_tail_tokens: a masked model sees only this many last tokens of the text.
+        window: tokens a window, for perplexity.
+        world: the built-in world of data=facts; null for every other data set.
+    """
+
+    name: str = MISSING
+    path: Any = None
+    id: str | None = None
+    revision: str | None = None
+    files: dict[str, str] | None = None
+    prompt: str | None = None
+    masked_prompt: str | None = None
+    answer: str | None = None
+    choices: Any = None
+    group: str | None = None
+    text_field: str | None = None
+    score_as: str | None = None
+    limit: int | None = None
+    chat_template: bool = False
+    max_new_tokens: int | None = None
+    max_answer_tokens: int | None = None
+    masks: int | None = None
+    masked_tail_tokens: int | None = None
+    window: int = 384
+    world: FactsWorldConfig | None = None
+
+
+def check_data_config(config: DataConfig) -> None:
+    """Raises an error where a value cannot be meant; types and names of fields are OmegaConf's business.
+
+    Args:
+        config: a DataConfig or an OmegaConf node of that shape.
+
+    Raises:
+        InputError: says which field, what was given and what is allowed.
+    """
+    for field in ("limit", "max_new_tokens", "max_answer_tokens", "masks", "masked_tail_tokens"):
+        value = getattr(config, field)
+        if value is not None and value < 1:
+            raise InputError(f"data.{field} {value}: must be at least 1, or null for the protocol's value")
+    if config.window < 2:
+        raise InputError(f"data.window {config.window}: must be at least 2 tokens")
+    if config.score_as is not None and config.score_as not in SCORE_AS:
+        raise unknown_name("data.score_as", config.score_as, SCORE_AS)
+    if config.path is None and config.id is not None and not (config.revision and config.files):
+        raise InputError(
+            f"data.id {config.id}: name data.revision (a commit) and data.files "
+            "(split -> file, as in '{test: data/test-*.parquet}') too"
+        )
