@@ -1,6 +1,7 @@
 """What every test shares: one thread, offline hubs and loggers, a private cache, and where the reference values are."""
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,32 @@ os.environ.update(
 torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parent.parent
+NEVER_SKIPPED = ("reference", "browser")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under LASER_LIT_STRICT=1 (continuous integration) a skipped reference or browser test is a failure."""
+    report = yield
+    marked = any(item.get_closest_marker(name) for name in NEVER_SKIPPED)
+    if report.skipped and marked and not hasattr(report, "wasxfail") and os.environ.get("LASER_LIT_STRICT") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"skipped under LASER_LIT_STRICT=1: {call.excinfo and call.excinfo.value}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Under LASER_LIT_STRICT=1 a test file that skips itself whole is a failure: its tests' marks are never seen."""
+    report = yield
+    if report.skipped and os.environ.get("LASER_LIT_STRICT") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} skipped itself under LASER_LIT_STRICT=1: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(autouse=True)
