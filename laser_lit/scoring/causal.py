@@ -1,0 +1,104 @@
+"""Examples as token requests for causal models."""
+
+from typing import Any
+
+from laser_lit.data.example import Example, ExampleSet
+from laser_lit.errors import InputError
+from laser_lit.scoring.request import Protocol, Request
+from laser_lit.scoring.tokens import answer_ids, answer_length, begins_with_bos, cut_left, prompt_ids, separate
+
+
+def encode_causal(
+    examples: ExampleSet, tokenizer: Any, scoring: Protocol, max_length: int | None, chat_template: bool
+) -> list[Request]:
+    """Returns the requests of every example, in order.
+
+    Choices that are one token each are read at the prompt's last position; others are teacher forced, one sequence a
+    choice. A one-token answer under "token" scoring is read there too; longer ones are generated and teacher forced.
+
+    Args:
+        examples: a checked data set.
+        tokenizer: the model's tokenizer.
+        scoring: under "paper", tokenizers with a begin token generate even one-token answers, as the published
+            Llama 2 script does, and trailing spaces of a prompt stay in it.
+        max_length: tokens the model takes, or None.
+        chat_template: render prompts by the tokenizer's chat template.
+
+    Raises:
+        InputError: no chat template, or an answer longer than the model's context.
+    """
+    encoder = _Encoder(examples, tokenizer, scoring, max_length, chat_template)
+    return [request for index, example in enumerate(examples.examples) for request in encoder(index, example)]
+
+
+class _Encoder:
+    def __init__(
+        self, examples: ExampleSet, tokenizer: Any, scoring: Protocol, max_length: int | None, chat_template: bool
+    ) -> None:
+        if chat_template and not getattr(tokenizer, "chat_template", None):
+            raise InputError("this tokenizer has no chat template; leave the chat template off")
+        self.examples = examples
+        self.tokenizer = tokenizer
+        self.paper = scoring == "paper"
+        self.max_length = max_length
+        self.chat_template = chat_template
+        self.always_generate = examples.scoring == "generate" or (self.paper and begins_with_bos(tokenizer))
+
+    def __call__(self, index: int, example: Example) -> list[Request]:
+        prompt, gap = self._prompt(example.prompt)
+        if self.examples.scoring == "choice":
+            return self._choices(index, example, prompt, gap)
+        answer = self._answer(prompt, gap, example.answer)
+        new = self._answer(prompt, gap, example.target_new) if example.target_new else []
+        if len(answer) == 1 and not self.always_generate:
+            return self._token(index, prompt, answer, new)
+        requests = [self._generate(index, prompt), self._forced(index, "answer", prompt, answer)]
+        return [*requests, self._forced(index, "target_new", prompt, new)] if new else requests
+
+    def _prompt(self, text: str) -> tuple[str, str]:
+        if self.chat_template:
+            message = [{"role": "user", "content": text}]
+            return self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True), ""
+        return (text, " ") if self.paper else separate(text)
+
+    def _answer(self, prompt: str, gap: str, answer: str) -> list[int]:
+        ids = answer_ids(self.tokenizer, prompt, gap, answer.strip())
+        if self.paper:
+            ids = ids[len(ids) - (answer_length(self.tokenizer, ids, answer) or len(ids)) :]
+        if self.max_length is not None and len(ids) > self.max_length - 1:
+            raise InputError(f"the answer {answer!r} has {len(ids)} tokens, too many for {self.max_length} in all")
+        return ids
+
+    def _choices(self, index: int, example: Example, prompt: str, gap: str) -> list[Request]:
+        answers = [self._answer(prompt, gap, choice) for choice in example.choices]
+        if all(len(ids) == 1 for ids in answers):
+            return [self._read_last(index, "choices", prompt, [ids[0] for ids in answers])]
+        room = max(len(ids) for ids in answers)
+        return [self._forced(index, f"choice {i}", prompt, ids, room) for i, ids in enumerate(answers)]
+
+    def _token(self, index: int, prompt: str, answer: list[int], new: list[int]) -> list[Request]:
+        if len(new) > 1:
+            return [self._read_last(index, "token", prompt, answer), self._forced(index, "target_new", prompt, new)]
+        return [self._read_last(index, "token", prompt, answer + new)]
+
+    def _read_last(self, index: int, role: str, prompt: str, targets: list[int]) -> Request:
+        ids, dropped = self._fit(prompt, 0)
+        reads = (len(ids) - 1,) * len(targets)
+        return Request(index, role, tuple(ids), reads, tuple(targets), dropped=dropped)
+
+    def _forced(self, index: int, role: str, prompt: str, answer: list[int], room: int | None = None) -> Request:
+        ids, dropped = self._fit(prompt, (room or len(answer)) - 1)
+        reads = range(len(ids) - 1, len(ids) - 1 + len(answer))
+        tokens = (*ids, *answer[:-1])
+        return Request(index, role, tokens, tuple(reads), tuple(answer), length=len(answer), dropped=dropped)
+
+    def _generate(self, index: int, prompt: str) -> Request:
+        new = self.examples.max_new_tokens
+        if new < 1 or (self.max_length is not None and new >= self.max_length):
+            raise InputError(f"max_new_tokens {new}: must be at least 1 and below the model's {self.max_length} tokens")
+        ids, dropped = self._fit(prompt, new)
+        return Request(index, "generate", tuple(ids), max_new_tokens=new, dropped=dropped)
+
+    def _fit(self, prompt: str, room: int) -> tuple[list[int], int]:
+        ids = prompt_ids(self.tokenizer, prompt)
+        return (ids, 0) if self.max_length is None else cut_left(self.tokenizer, ids, self.max_length - room)

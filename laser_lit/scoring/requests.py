@@ -1,0 +1,70 @@
+"""Examples and text as token requests, for causal and for masked models."""
+
+from typing import Any, Literal
+
+from laser_lit.data.example import ExampleSet, TextSet
+from laser_lit.errors import InputError, unknown_name
+from laser_lit.scoring.causal import encode_causal
+from laser_lit.scoring.masked import encode_masked
+from laser_lit.scoring.perplexity import encode_windows
+from laser_lit.scoring.request import Protocol, Request, RequestScore, check_protocol
+
+__all__ = ["Protocol", "Request", "RequestScore", "encode"]
+
+
+def encode(
+    examples: ExampleSet | TextSet,
+    tokenizer: Any,
+    kind: Literal["causal", "masked"] = "causal",
+    scoring: Protocol = "strict",
+    max_length: int | None = None,
+    *,
+    window: int | None = None,
+    stride: int | None = None,
+    chat_template: bool = False,
+) -> list[Request]:
+    """Returns what to ask of a model to score a data set.
+
+    Args:
+        examples: the data set.
+        tokenizer: the model's tokenizer.
+        kind: what the model predicts: the next token, or masked tokens.
+        scoring: "strict", or "paper" for the published protocol with its faults (docs: scoring).
+        max_length: tokens the model takes; longer prompts lose their beginning. None: no limit.
+        window: text only: tokens in a window; default `max_length` or 1024 ("paper": 384).
+        stride: text only: tokens scored in a window, the rest being context; default `window`.
+        chat_template: render each prompt as a user's message by the tokenizer's chat template.
+
+    Raises:
+        InputError: an example has no answer, an answer is not among its choices, a sequence-to-sequence model.
+    """
+    check_protocol(scoring)
+    if kind == "seq2seq":
+        raise InputError("sequence-to-sequence models are not scored; use a causal or a masked model")
+    if kind not in ("causal", "masked"):
+        raise unknown_name("kind of model", kind, ("causal", "masked"))
+    if max_length is not None and max_length < 2:
+        raise InputError(f"max_length {max_length}: must be at least 2 tokens")
+    if isinstance(examples, TextSet):
+        if kind == "masked":
+            raise InputError(f"perplexity on {examples.name} needs a causal model; a masked model has none")
+        return encode_windows(examples, tokenizer, scoring, max_length, window, stride)
+    _check(examples)
+    if kind == "masked":
+        return encode_masked(examples, tokenizer, scoring, max_length)
+    return encode_causal(examples, tokenizer, scoring, max_length, chat_template)
+
+
+def _check(examples: ExampleSet) -> None:
+    if not examples.examples:
+        raise InputError(f"{examples.name} has no examples; raise data.limit or check data.path")
+    if examples.scoring not in ("token", "choice", "generate"):
+        raise unknown_name("scoring of a data set", examples.scoring, ("token", "choice", "generate"))
+    for example in examples.examples:
+        if not example.answer.strip():
+            raise InputError(f"example {example.id} of {examples.name} has an empty answer")
+        if examples.scoring == "choice" and example.answer not in example.choices:
+            raise InputError(
+                f"example {example.id} of {examples.name}: answer {example.answer!r} is not among its choices "
+                f"{list(example.choices)}"
+            )
