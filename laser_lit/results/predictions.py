@@ -1,0 +1,73 @@
+"""predictions.parquet: a row an example, base and LASER side by side."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from laser_lit.errors import InputError
+from laser_lit.files import write_atomic
+
+FILE = "predictions.parquet"
+DESCRIBING = ("id", "group", "split", "category", "prompt", "answer", "choices", "aliases", "target_new")
+"""Columns that describe an example; every other one is an outcome, written once for the base and once for LASER."""
+
+
+def predictions_table(tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame | None]]) -> pd.DataFrame:
+    """Returns one table of all splits: describing columns once, outcomes as base_* and laser_*.
+
+    Args:
+        tables: for each split ("validation", "test") the per-example tables of base and LASER, LASER's in any row
+            order, None for a run without edits.
+
+    Raises:
+        InputError: tables of different examples.
+    """
+    parts = [_beside(base, laser).assign(split=split) for split, (base, laser) in tables.items()]
+    table = pd.concat(parts, ignore_index=True)
+    describing = [name for name in DESCRIBING if name in table.columns]
+    return table[describing + [name for name in table.columns if name not in describing]]
+
+
+def _beside(base: pd.DataFrame, laser: pd.DataFrame | None) -> pd.DataFrame:
+    describing = [name for name in DESCRIBING if name in base.columns and name != "split"]
+    parts = [base[describing], _outcomes(base, "base")]
+    if laser is not None:
+        if set(laser["id"]) != set(base["id"]) or len(laser) != len(base):
+            raise InputError(f"base has {len(base)} examples, laser {len(laser)}, not the same ones")
+        parts.append(_outcomes(laser.set_index("id").loc[base["id"]].reset_index(), "laser"))
+    return pd.concat([part.reset_index(drop=True) for part in parts], axis=1)
+
+
+def _outcomes(table: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    names = [name for name in table.columns if name not in DESCRIBING]
+    return table[names].rename(columns={name: f"{prefix}_{name}" for name in names})
+
+
+def write_predictions(table: pd.DataFrame, path: Path) -> None:
+    """Writes the table atomically.
+
+    Args:
+        table: as from `predictions_table`.
+        path: the file, usually predictions.parquet of the run folder.
+    """
+    write_atomic(path, lambda temporary: table.to_parquet(temporary, index=False))
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Returns the table that `write_predictions` wrote.
+
+    Args:
+        path: predictions.parquet, or the run folder that holds it.
+
+    Raises:
+        InputError: no such file, or no parquet.
+    """
+    file = path / FILE if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(f"no {FILE} at {file}: give the folder of a finished run")
+    try:
+        return pd.read_parquet(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{file} is no readable parquet ({error}): run the evaluation again") from error

@@ -1,0 +1,178 @@
+"""A results folder that outlives runs: scored cells, base tables, and how often each test split was opened."""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from laser_lit.errors import InputError
+from laser_lit.files import append_line, write_atomic, write_text_atomic
+from laser_lit.results.record import jsonable
+
+log = logging.getLogger(__name__)
+
+
+class Journal:
+    """Entries in a folder, appended by any number of processes at once, each to its own file.
+
+    A kill at any byte costs at most the entry being written: what does not parse is skipped.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Opens the journal; nothing is written before the first `append`.
+
+        Args:
+            folder: where the files lie; made when missing.
+            name: first part of the files' names.
+        """
+        self._folder = folder
+        self._name = name
+        self._lock = threading.Lock()
+        self._owner: tuple[int, Path] | None = None
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Writes one entry and syncs it.
+
+        Args:
+            entry: plain values; NaN becomes null.
+        """
+        line = json.dumps(jsonable(entry), ensure_ascii=False, allow_nan=False)
+        with self._lock:
+            append_line(self._own_file(), line)
+
+    def read(self) -> list[dict[str, Any]]:
+        """Returns the entries of all processes, a file's in the order of writing."""
+        entries = []
+        for path in sorted(self._folder.glob(f"{self._name}-*.jsonl")):
+            entries.extend(_entries(path))
+        return entries
+
+    def _own_file(self) -> Path:
+        """Returns this process's file; a forked child gets one of its own."""
+        if self._owner is None or self._owner[0] != os.getpid():
+            host = re.sub(r"[^A-Za-z0-9]+", "_", socket.gethostname())
+            path = self._folder / f"{self._name}-{host}-{os.getpid()}-{uuid.uuid4().hex}.jsonl"
+            self._owner = (os.getpid(), path)
+        return self._owner[1]
+
+
+class ResultsStore:
+    """What was scored before, by config hash."""
+
+    def __init__(self, folder: Path) -> None:
+        """Opens the folder; it is made at the first write.
+
+        Args:
+            folder: `paths.results` of the config.
+        """
+        self.folder = folder
+        self._cells = Journal(folder, "cells")
+        self._openings = Journal(folder, "openings")
+
+    def cells(self) -> dict[str, dict[str, Any]]:
+        """Returns every scored cell by its config hash; the first of a hash that was scored twice."""
+        found: dict[str, dict[str, Any]] = {}
+        for entry in self._cells.read():
+            if isinstance(entry.get("cell"), dict):
+                found.setdefault(str(entry.get("hash")), entry["cell"])
+        return found
+
+    def add(self, config_hash: str, cell: Mapping[str, Any]) -> None:
+        """Keeps a scored cell.
+
+        Args:
+            config_hash: of everything that decides the cell.
+            cell: plain values.
+        """
+        self._cells.append({"hash": _checked(config_hash), "cell": cell})
+
+    def base_table(self, config_hash: str, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Returns the per-example table of the base, computed at most once a hash.
+
+        Args:
+            config_hash: of everything that decides the table, edits left out.
+            compute: scores the base; called when the table is missing or its file is damaged.
+        """
+        path = self.folder / f"base-{_checked(config_hash)}.parquet"
+        table = _read_table(path)
+        if table is None:
+            table = compute()
+            _write_table(table, path)
+        return table
+
+    def open_test(self, key: str) -> int:
+        """Returns how often a test split has been opened, this time included.
+
+        Call it before scoring: a run that is killed while it looks has looked.
+
+        Args:
+            key: hash of model and data.
+        """
+        self._openings.append({"key": key})
+        return self.test_opened(key)
+
+    def test_opened(self, key: str) -> int:
+        """Returns how often a test split has been opened so far.
+
+        Args:
+            key: hash of model and data.
+        """
+        return sum(entry.get("key") == key for entry in self._openings.read())
+
+
+def _entries(path: Path) -> list[dict[str, Any]]:
+    lines = path.read_bytes().split(b"\n")
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            if line.strip() and number < len(lines):
+                log.warning("%s line %d is damaged and skipped", path, number)
+            continue
+        if isinstance(entry, dict):
+            entries.append(entry)
+    return entries
+
+
+def _checked(config_hash: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", config_hash):
+        raise InputError(f"config hash {config_hash!r}: must be letters, digits, _ . - to name a file")
+    return config_hash
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    write_atomic(path, lambda temporary: table.to_parquet(temporary, index=False))
+    write_text_atomic(_digest_file(path), _digest(path))
+
+
+def _read_table(path: Path) -> pd.DataFrame | None:
+    """Returns the table, or None when there is none or its bytes are not those that were written."""
+    try:
+        if _digest_file(path).read_text(encoding="utf-8", errors="replace") == _digest(path):
+            return pd.read_parquet(path)
+        log.warning("%s is damaged; it is computed again", path)
+    except FileNotFoundError:
+        return None
+    except (pa.ArrowInvalid, OSError) as error:
+        log.warning("%s cannot be read (%s); it is computed again", path, error)
+    return None
+
+
+def _digest_file(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
+def _digest(path: Path) -> str:
+    """Returns the line that sha256sum prints for the file."""
+    return f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
