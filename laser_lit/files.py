@@ -1,9 +1,14 @@
-"""Writing files so that a kill at any byte loses nothing that was there before."""
+"""Where files go, and writing them so that a kill at any byte loses nothing that was there before."""
 
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Returns the folder of what can be computed again: LASER_LIT_CACHE, else ~/.cache/laser_lit; it may not exist."""
+    return Path(os.environ.get("LASER_LIT_CACHE") or "~/.cache/laser_lit").expanduser()
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
@@ -29,7 +34,12 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_text_atomic(path: Path, text: str) -> None:
     """Writes UTF-8 text atomically (see `write_atomic`)."""
-    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8") and None)
+    content = text.encode("utf-8")  # bytes, so that no platform changes the line ends
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(content)
+
+    write_atomic(path, write)
 
 
 def append_line(path: Path, line: str) -> None:

@@ -1,0 +1,183 @@
+"""One factorization a matrix, ever: factors on disk, found again by the content of the matrix."""
+
+import os
+import time
+import warnings
+from collections import OrderedDict
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+import xxhash
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from laser_lit.files import cache_folder, write_atomic
+from laser_lit.linalg.svd import Factors, Svd, factorize
+
+VERSION = 1
+"""Raised when the same matrix and options would give other factors, or lie otherwise in a file."""
+GIB = 2**30
+STALE_SECONDS = 3600
+"""Age at which a temporary file is taken for the remains of a killed writer."""
+
+_BROKEN = (SafetensorError, KeyError, ValueError, TypeError)
+
+
+class FactorCache:
+    """Factors by content of the matrix, in memory and on disk; several processes may share a folder."""
+
+    def __init__(
+        self, folder: Path | str | None = None, max_bytes: int = 10 * GIB, max_memory_bytes: int = GIB
+    ) -> None:
+        """Opens a cache; nothing is created before the first factorization.
+
+        Args:
+            folder: where the factors lie; None takes factors/ in the cache folder (LASER_LIT_CACHE).
+            max_bytes: size of the folder beyond which the least recently used factors are removed.
+            max_memory_bytes: size of the factors that this process keeps at hand.
+        """
+        self.folder = Path(folder) if folder is not None else cache_folder() / "factors"
+        self.max_bytes = max_bytes
+        self.max_memory_bytes = max_memory_bytes
+        self._memory: OrderedDict[str, Factors] = OrderedDict()
+
+    @torch.inference_mode(False)
+    def get(
+        self,
+        W: Tensor,
+        method: str = "auto",
+        *,
+        rank: int | None = None,
+        options: Svd | None = None,
+        name: str = "matrix",
+    ) -> Factors:
+        """Returns the float32 factors of a matrix on its device, computed only where no one has before.
+
+        Args:
+            W: (out, in), any floating dtype.
+            method: see `Svd`; left aside where `options` are given.
+            rank: components to keep; None keeps all.
+            options: method and parameters.
+            name: what errors call the matrix.
+
+        Raises:
+            InputError: as `factorize`.
+        """
+        options = options or Svd(method)
+        key = factors_key(W, options, rank)
+        factors = self._memory.get(key) or self._read(key)
+        if factors is None:
+            computed = factorize(
+                W,
+                options.method,
+                rank=rank,
+                seed=options.seed,
+                oversampling=options.oversampling,
+                n_iter=options.n_iter,
+                name=name,
+            )
+            factors = computed.to("cpu")
+            self._write(key, factors)
+        self._remember(key, factors)
+        return factors.to(W.device)
+
+    def path(self, key: str) -> Path:
+        """Returns the file that holds the factors of a key."""
+        return self.folder / f"{key}.safetensors"
+
+    def _read(self, key: str) -> Factors | None:
+        path = self.path(key)
+        try:
+            factors = _load(path)
+        except OSError:
+            return None
+        except _BROKEN:
+            path.unlink(missing_ok=True)
+            return None
+        with suppress(OSError):  # a folder that may only be read, or another process has removed the file
+            os.utime(path)  # the time of last use, which eviction goes by
+        return factors
+
+    def _write(self, key: str, factors: Factors) -> None:
+        if _size(factors) > self.max_bytes:
+            return
+        try:
+            write_atomic(self.path(key), lambda temporary: _save(temporary, factors))
+            self._evict(keep=self.path(key))
+        except OSError as error:
+            warnings.warn(f"factors are not kept in {self.folder}: {error}", stacklevel=3)
+
+    def _evict(self, keep: Path) -> None:
+        """Removes the least recently used files until the folder is within its bound; others may do so meanwhile."""
+        files = []
+        for path in self.folder.iterdir():
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            if path.name.startswith("."):
+                if time.time() - status.st_mtime > STALE_SECONDS:
+                    path.unlink(missing_ok=True)
+            elif path.suffix == ".safetensors":
+                files.append((status.st_mtime_ns, path, status.st_size))
+        total = sum(size for _, _, size in files)
+        for _, path, size in sorted(files):
+            if total <= self.max_bytes:
+                return
+            if path != keep:
+                path.unlink(missing_ok=True)
+                total -= size
+
+    def _remember(self, key: str, factors: Factors) -> None:
+        self._memory[key] = factors
+        self._memory.move_to_end(key)
+        while self._memory and sum(map(_size, self._memory.values())) > self.max_memory_bytes:
+            self._memory.popitem(last=False)
+
+
+def content_hash(W: Tensor) -> str:
+    """Returns 32 hexadecimal digits that tell the bits, shape and dtype of a tensor, whatever its device."""
+    digest = xxhash.xxh3_128(f"{tuple(W.shape)} {W.dtype}".encode())
+    digest.update(_bytes(W))
+    return digest.hexdigest()
+
+
+def factors_key(W: Tensor, options: Svd, rank: int | None) -> str:
+    """Returns what the factors of a matrix are kept under: its content, and all that decides the factors."""
+    seeded = (options.seed, options.oversampling, options.n_iter) if options.method == "randomized" else ()
+    said = (VERSION, content_hash(W), options.method, rank, *seeded)
+    return xxhash.xxh3_128(repr(said).encode()).hexdigest()
+
+
+def _bytes(W: Tensor) -> memoryview:
+    flat = W.detach().cpu().contiguous().view(-1)
+    return flat.view(torch.uint8).numpy().data
+
+
+def _size(factors: Factors) -> int:
+    return sum(part.numel() * part.element_size() for part in (factors.U, factors.S, factors.Vh))
+
+
+def _sum(tensors: dict[str, Tensor], *said: str) -> str:
+    digest = xxhash.xxh3_128(repr(said).encode())
+    for name in sorted(tensors):
+        digest.update(_bytes(tensors[name]))
+    return digest.hexdigest()
+
+
+def _save(path: Path, factors: Factors) -> None:
+    tensors = {"U": factors.U, "S": factors.S, "Vh": factors.Vh}
+    error = "" if factors.error is None else repr(factors.error)
+    total = _sum(tensors, factors.method, error)
+    save_file(tensors, path, {"method": factors.method, "error": error, "sum": total})
+
+
+def _load(path: Path) -> Factors:
+    with safe_open(path, "pt") as file:
+        said = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in ("U", "S", "Vh")}
+    if said["sum"] != _sum(tensors, said["method"], said["error"]):
+        raise ValueError(f"{path} is damaged")
+    return Factors(**tensors, method=said["method"], error=float(said["error"]) if said["error"] else None)

@@ -1,0 +1,240 @@
+"""One factorization of a weight matrix: every rank is a slice of it."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from laser_lit.errors import InputError, unknown_name
+
+METHODS = ("auto", "exact", "gram", "randomized")
+WORST_CONDITION = 5e4
+"""Largest S[0] / S[-1] that "auto" leaves to the Gram matrix: the long side is orthogonal to 2^-53 of its square."""
+
+
+@dataclass(frozen=True)
+class Svd:
+    """How matrices are factorized.
+
+    Attributes:
+        method: "exact" (LAPACK on the tall orientation), "gram" (eigenvectors of the float64 Gram matrix of the short
+            side: faster, and more exact than float32 LAPACK unless S[0] / S[-1] is large), "auto" (for float32 factors
+            gram, then exact where that ratio turns out above WORST_CONDITION; for float64 factors exact) or
+            "randomized".
+        seed: of the randomized method.
+        oversampling: columns that the randomized method draws beyond the rank.
+        n_iter: power iterations of the randomized method.
+    """
+
+    method: str = "auto"
+    seed: int = 0
+    oversampling: int = 10
+    n_iter: int = 4
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise unknown_name("svd method", self.method, METHODS)
+        for name in ("oversampling", "n_iter"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} {getattr(self, name)}: must be 0 or more")
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """W = U diag(S) Vh, singular values descending; the entry of largest magnitude in each column of U is positive.
+
+    Attributes:
+        U: (out, r) with orthonormal columns.
+        S: (r,).
+        Vh: (r, in) with orthonormal rows.
+        method: what computed them: "exact", "gram" or "randomized".
+        error: ||W - U diag(S) Vh|| / ||W|| in the Frobenius norm where components were left out (r < min(out, in));
+            None where all are there.
+    """
+
+    U: Tensor
+    S: Tensor
+    Vh: Tensor
+    method: str
+    error: float | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Returns the shape (out, in) of W."""
+        return self.U.shape[0], self.Vh.shape[1]
+
+    @property
+    def rank_max(self) -> int:
+        """Returns the number of components that are there: min(out, in), or fewer after a truncation."""
+        return len(self.S)
+
+    def low_rank(self, rank: int) -> Tensor:
+        """Returns the best approximation of W with at most `rank` components, (out, in).
+
+        Args:
+            rank: 0 … rank_max.
+
+        Raises:
+            InputError: for a rank out of range.
+
+        Source: Eckart and Young 1936.
+        """
+        self._check(rank)
+        return (self.U[:, :rank] * self.S[:rank]) @ self.Vh[:rank]  # (out, in)
+
+    def high_order(self, rank: int) -> Tensor:
+        """Returns W without its top `rank` components, (out, in).
+
+        Args:
+            rank: 0 … rank_max.
+
+        Raises:
+            InputError: for a rank out of range, and where the small components are not there to be added up.
+        """
+        self._check(rank)
+        if self.error is not None:
+            raise InputError(f"only {self.rank_max} of {min(self.shape)} components are there: use an exact method")
+        return (self.U[:, rank:] * self.S[rank:]) @ self.Vh[rank:]  # (out, in)
+
+    def relative_error(self, rank: int) -> float:
+        """Returns ||W - low_rank(rank)|| / ||W|| in the Frobenius norm; 0 for a zero matrix.
+
+        Args:
+            rank: 0 … rank_max.
+        """
+        self._check(rank)
+        squares = self.S.double().square()
+        total = float(squares.sum())
+        if total == 0:
+            return 0.0
+        left_out = (self.error or 0.0) ** 2
+        return (left_out + (1 - left_out) * float(squares[rank:].sum()) / total) ** 0.5
+
+    def to(self, device: torch.device | str) -> "Factors":
+        """Returns the factors on another device."""
+        return replace(self, U=self.U.to(device), S=self.S.to(device), Vh=self.Vh.to(device))
+
+    def _check(self, rank: int) -> None:
+        if not 0 <= rank <= self.rank_max:
+            raise InputError(f"rank {rank} for a {self.shape[0]} by {self.shape[1]} matrix: 0 … {self.rank_max}")
+
+
+@torch.inference_mode(False)
+@torch.no_grad()
+def factorize(
+    W: Tensor,
+    method: str = "auto",
+    *,
+    rank: int | None = None,
+    seed: int = 0,
+    oversampling: int = 10,
+    n_iter: int = 4,
+    dtype: torch.dtype = torch.float32,
+    name: str = "matrix",
+) -> Factors:
+    """Returns the singular value decomposition of a matrix, computed in `dtype` or better on its device, reproducibly.
+
+    Args:
+        W: (out, in), any floating dtype.
+        method: see `Svd`.
+        rank: components to keep; None keeps all. The randomized method needs it.
+        seed: of the randomized method.
+        oversampling: columns drawn beyond `rank`.
+        n_iter: power iterations.
+        dtype: of the factors, float32 or float64.
+        name: what errors call the matrix.
+
+    Raises:
+        InputError: for a wrong argument, and for anything but a non-empty matrix of finite floating-point numbers.
+    """
+    options = Svd(method, seed, oversampling, n_iter)
+    scale = _check_matrix(W, name)
+    d = min(W.shape)
+    if dtype not in (torch.float32, torch.float64):
+        raise InputError(f"dtype {dtype}: factors are float32 or float64")
+    if rank is None and method == "randomized":
+        raise InputError(f"randomized factorization of {name}: name the rank to find, 1 … {d}")
+    if rank is not None and not 1 <= rank <= d:
+        raise InputError(f"rank {rank} for {name}: must lie in 1 … {d}")
+    U, S, Vh, used = _factorize(W.detach(), options, rank or d, dtype, scale)
+    U, S, Vh = (part.to(W.device, dtype).contiguous() for part in (U, S, Vh))
+    factors = Factors(U, S, Vh, used)
+    return factors if len(S) == d else replace(factors, error=_error(W, factors, scale))
+
+
+def _check_matrix(W: Tensor, name: str) -> float:
+    """Returns the largest magnitude of the matrix, which is finite."""
+    if W.ndim != 2 or W.numel() == 0:
+        raise InputError(f"{name} has shape {tuple(W.shape)}: only non-empty matrices can be factorized")
+    if not W.is_floating_point():
+        raise InputError(f"{name} holds {W.dtype}: only floating-point weights can be factorized; load it unquantized")
+    scale = float(torch.maximum(W.max(), -W.min()))
+    if not scale < float("inf"):
+        bad = int(W.numel() - torch.isfinite(W).sum())
+        raise InputError(f"{name} has {bad} NaN or infinite entries of {W.numel()}: check the checkpoint it came from")
+    return scale
+
+
+def _factorize(
+    W: Tensor, options: Svd, rank: int, dtype: torch.dtype, scale: float
+) -> tuple[Tensor, Tensor, Tensor, str]:
+    """Returns the top `rank` components as U, S, Vh with their signs fixed, and the method that was used."""
+    wide = W.shape[0] < W.shape[1]
+    tall = W.mT if wide else W  # LAPACK takes five times as long for the wide orientation
+    tall = tall.to("cpu") if tall.device.type == "mps" else tall  # mps has neither float64 nor eigh
+    left, S, right, used = _factorize_tall(tall, options, rank, torch.promote_types(W.dtype, dtype), scale)
+    U, Vh = (right, left.mT) if wide else (left, right.mT)
+    return *_signed(U[:, :rank], S[:rank], Vh[:rank]), used
+
+
+def _factorize_tall(
+    W: Tensor, options: Svd, rank: int, dtype: torch.dtype, scale: float
+) -> tuple[Tensor, Tensor, Tensor, str]:
+    """Returns left (rows, r), S (r,), right (columns, r) and the method used, of a matrix with rows >= columns."""
+    if options.method == "randomized":
+        return *_randomized(W.to(dtype), options, rank), "randomized"
+    auto = options.method == "auto" and dtype == torch.float32
+    if scale > 0 and (auto or options.method == "gram"):
+        left, S, right = _gram(W, scale)
+        if not auto or float(S[0]) <= WORST_CONDITION * float(S[-1]):
+            return left, S, right, "gram"
+    left, S, rightT = torch.linalg.svd(W.to(dtype), full_matrices=False)
+    return left, S, rightT.mT, "exact"
+
+
+def _gram(W: Tensor, scale: float) -> tuple[Tensor, Tensor, Tensor]:
+    W = W.to(torch.float64, copy=True).div_(
+        scale
+    )  # (rows, columns); scaled, since squares of extreme float64 entries would overflow
+    right = torch.linalg.eigh(W.mT @ W).eigenvectors.flip(1)  # (columns, columns)
+    left = W @ right  # (rows, columns)
+    S = torch.linalg.vector_norm(left, dim=0)  # (columns,); more exact than roots of the eigenvalues
+    S, order = S.sort(descending=True, stable=True)
+    left = left[:, order] / S.clamp_min(torch.finfo(S.dtype).tiny)
+    return left, S * scale, right[:, order]
+
+
+def _randomized(W: Tensor, options: Svd, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Source: Halko, Martinsson and Tropp 2011, algorithms 4.4 (subspace iteration) and 5.1."""
+    columns = min(rank + options.oversampling, W.shape[1])
+    generator = torch.Generator().manual_seed(options.seed)  # on the CPU, so that every device draws the same
+    start = torch.randn(W.shape[1], columns, generator=generator, dtype=torch.float64)
+    Q = torch.linalg.qr(W @ start.to(W)).Q  # (rows, columns drawn)
+    for _ in range(options.n_iter):
+        Q = torch.linalg.qr(W @ torch.linalg.qr(W.mT @ Q).Q).Q
+    right, S, leftT = torch.linalg.svd(W.mT @ Q, full_matrices=False)
+    return (Q @ leftT.mT)[:, :rank], S[:rank], right[:, :rank]
+
+
+def _signed(U: Tensor, S: Tensor, Vh: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    largest = U.gather(0, U.abs().argmax(dim=0, keepdim=True))  # (1, r)
+    sign = torch.where(largest < 0, -1.0, 1.0).to(U)
+    return U * sign, S, Vh * sign.mT
+
+
+def _error(W: Tensor, factors: Factors, scale: float) -> float:
+    if scale == 0:
+        return 0.0
+    wanted = W.detach().to(factors.S.dtype)
+    residual = torch.linalg.vector_norm(wanted - factors.low_rank(factors.rank_max), dtype=torch.float64)
+    return float(residual / torch.linalg.vector_norm(wanted, dtype=torch.float64))
