@@ -1,0 +1,31 @@
+"""A hash of what is asked, for config hashes: the same examples give the same hash wherever they were read from."""
+
+import dataclasses
+import json
+
+import xxhash
+
+from laser_lit.data.example import ExampleSet, TextSet
+
+
+def fingerprint(data: ExampleSet | TextSet) -> str:
+    """Returns 32 hex digits that name the content: every example or document in order, and how it is scored.
+
+    Args:
+        data: its `name` and `revision` say where it comes from and are left out.
+    """
+    state = xxhash.xxh3_128()
+    skipped = {"name", "revision", "examples", "documents"}
+    settings = {f.name: getattr(data, f.name) for f in dataclasses.fields(data) if f.name not in skipped}
+    state.update(_line([type(data).__name__, settings]))
+    if isinstance(data, TextSet):
+        for document in data.documents:
+            state.update(_line(document))
+    else:
+        for example in data.examples:
+            state.update(_line(dataclasses.asdict(example)))
+    return str(state.hexdigest())
+
+
+def _line(content: object) -> bytes:
+    return json.dumps(content, sort_keys=True).encode() + b"\n"
