@@ -183,9 +183,10 @@ class _Search:
                 MatrixHandle(
                     MatrixId(layer, entry.matrix, part.name, expert),
                     at.format(layer=layer, expert=expert),
-                    disk_name.format(layer=layer, expert=expert),
                     parameter,
                     place.layout(self.config),
+                    disk_name.format(layer=layer, expert=expert),
+                    entry.disk.layout(self.config),
                 )
                 for expert, parameter in self.experts(place, at, layer)
             ]

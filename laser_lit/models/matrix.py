@@ -34,21 +34,25 @@ class MatrixId:
 class MatrixHandle:
     """Reads and writes one matrix as (out, in), whatever the storage."""
 
-    def __init__(self, id: MatrixId, name: str, disk_name: str, parameter: nn.Parameter, layout: Layout) -> None:
+    def __init__(
+        self, id: MatrixId, name: str, parameter: nn.Parameter, layout: Layout, disk_name: str, disk_layout: Layout
+    ) -> None:
         """Describes the matrix; nothing is copied.
 
         Args:
             id: which matrix.
             name: the parameter's name in memory.
-            disk_name: the tensor's name in the checkpoint that save_pretrained writes.
             parameter: the whole parameter, of which the matrix may be a part.
             layout: which part.
+            disk_name: the tensor's name in the checkpoint that save_pretrained writes.
+            disk_layout: which part of that tensor.
         """
         self.id = id
         self.name = name
-        self.disk_name = disk_name
         self.parameter = parameter
         self.layout = layout
+        self.disk_name = disk_name
+        self.disk_layout = disk_layout
 
     @property
     def shape(self) -> tuple[int, int]:
