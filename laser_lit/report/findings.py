@@ -1,0 +1,163 @@
+"""What a reader must know, drawn from the record alone: the headline, the gains and everything that qualifies them."""
+
+from dataclasses import dataclass
+
+from laser_lit.report.wording import counted, interval, matrix_name, p_value, signed, value, what_was_done
+from laser_lit.results.compare import Gain
+from laser_lit.results.record import Record, SplitResult
+
+SAMPLE = 0.05
+"""Level at which the headline calls a gain more than chance."""
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """One row of the comparison of remedies.
+
+    Attributes:
+        name: "base", "LASER" or the control's name.
+        fitted: what was chosen on validation, in words.
+        validation: accuracy on validation; "" when unknown.
+        test: accuracy on test; "" when unknown.
+        share: accuracy on test in [0, 1], for a bar.
+        kind: "base", "laser", "control" or "majority".
+        beats_laser: whether its test accuracy is higher than LASER's.
+    """
+
+    name: str
+    fitted: str
+    validation: str
+    test: str
+    share: float
+    kind: str
+    beats_laser: bool
+
+
+def headline(record: Record) -> str:
+    """Returns the result in one sentence, with the number of examples and groups, interval and p.
+
+    Args:
+        record: of the run.
+    """
+    gain, base, laser = record.test.gain, record.test.base, record.test.laser
+    if gain is None or laser is None:
+        key, share = ("accuracy", True) if base.get("accuracy") is not None else ("perplexity", False)
+        return f"The model as it is: test {key} {value(base.get(key), share)} over {base.get('n', 0):,} examples."
+    done = what_was_done(record)
+    if gain.accuracy is not None:
+        moved = f"test accuracy {value(base['accuracy'], True)} → {value(laser['accuracy'], True)}"
+        size, bounds, p = f"{signed(gain.accuracy, True)} points", interval(gain.ci95, True), gain.p
+    else:
+        moved = f"test perplexity {value(base.get('perplexity'), False)} → {value(laser.get('perplexity'), False)}"
+        size = "log loss gain unknown" if gain.log_loss is None else f"log loss gain {signed(gain.log_loss, False)}"
+        bounds, p = interval(gain.log_loss_ci95, False), gain.log_loss_p
+    chance = "" if p is None or p <= SAMPLE else " That is within chance."
+    return (
+        f"{done[0].upper()}{done[1:]}: {moved}, {size} (95 % interval {bounds}, {p_value(p)}; {counted(gain)}).{chance}"
+    )
+
+
+def gain_lines(gain: Gain) -> dict[str, str]:
+    """Returns the gain of a split as texts by label, positive being better; the labels depend on the task alone.
+
+    Args:
+        gain: of validation or test.
+    """
+    lines = {}
+    if gain.accuracy is not None:
+        lines["accuracy, points"] = signed(gain.accuracy, True)
+        lines["  95 % interval, bootstrap over groups"] = interval(gain.ci95, True)
+        lines["  p, sign flips over groups"] = p_value(gain.p).removeprefix("p = ")
+        lines["  fixed / broken examples"] = f"{gain.fixed:,} / {gain.broken:,}"
+        lines["  p, exact McNemar by example"] = p_value(gain.mcnemar_p).removeprefix("p = ")
+    if gain.log_loss is not None:
+        lines["log loss, nats"] = signed(gain.log_loss, False)
+        lines["  95 % interval, over groups"] = interval(gain.log_loss_ci95, False)
+        lines["  p, over groups"] = p_value(gain.log_loss_p).removeprefix("p = ")
+    lines["examples / groups"] = f"{gain.n:,} / {gain.n_groups:,}"
+    return lines
+
+
+def remedies(record: Record) -> list[Remedy]:
+    """Returns base, LASER, every control and the majority answer, the best on test first; empty without controls.
+
+    Args:
+        record: of the run.
+    """
+    base, laser = record.test.base, record.test.laser or {}
+    if not record.controls or base.get("accuracy") is None:
+        return []
+    best = laser.get("accuracy")
+    seen = record.validation or SplitResult(base={})
+    rows = [_remedy("base", "nothing", seen.base.get("accuracy"), base["accuracy"], best)]
+    if best is not None:
+        edits = ", ".join(matrix_name(edit) for edit in record.edits[:3]) + (", …" if len(record.edits) > 3 else "")
+        rows.append(_remedy("LASER", edits, (seen.laser or {}).get("accuracy"), best, best, "laser"))
+    rows += [_remedy(c.name, c.fitted, c.validation_accuracy, c.accuracy, best, "control") for c in record.controls]
+    majority = base.get("majority_accuracy")
+    if majority is not None:
+        rows.append(_remedy("majority answer", "the commonest gold answer", None, majority, best, "majority"))
+    return sorted(rows, key=lambda row: -row.share)
+
+
+def _remedy(
+    name: str, fitted: str, validation: float | None, test: float | None, laser: float | None, kind: str = "base"
+) -> Remedy:
+    beats = test is not None and laser is not None and test > laser
+    return Remedy(name, fitted, value(validation, True), value(test, True), test or 0.0, kind, beats)
+
+
+def notices(record: Record) -> list[str]:
+    """Returns what qualifies the result, a sentence each: the record's own warnings first.
+
+    Args:
+        record: of the run.
+    """
+    found = list(record.warnings)
+    if record.stack is not None and record.stack.verified is False:
+        found.append(f"Unverified stack: {record.stack.provenance}.")
+    found += _baseline_notices(record)
+    better = [row.name for row in remedies(record) if row.beats_laser and row.kind == "control"]
+    if better:
+        found.append(
+            f"{len(better)} of {len(record.controls)} controls do better than LASER here: {', '.join(better)}."
+        )
+    gain = record.test.gain
+    if gain is not None and gain.n_groups == 1:
+        found.append("All test examples are one group: there is no interval, and p cannot be small.")
+    return list(dict.fromkeys(found))
+
+
+def opened(record: Record) -> str:
+    """Returns how often the test split has been looked at, and what that means.
+
+    Args:
+        record: of the run.
+    """
+    count = record.test_opened
+    if count is None:
+        return "How often this test split has been scored before is not known."
+    times = "once" if count == 1 else f"{count:,} times"
+    caution = "" if count == 1 else "; the best of several looks is too good"
+    return f"The test split of this model and data has been scored {times}{caution}."
+
+
+def _baseline_notices(record: Record) -> list[str]:
+    base, laser = record.test.base, record.test.laser or {}
+    found = []
+    for name, metrics in (("The base", base), ("LASER", laser)):
+        if metrics.get("collapsed"):
+            share = value(metrics.get("commonest_share"), True)
+            found.append(f"{name} has collapsed: it gives one and the same answer to {share} of the examples.")
+    accuracy, majority = laser.get("accuracy"), base.get("majority_accuracy")
+    if accuracy is not None and majority is not None and base["accuracy"] < accuracy <= majority:
+        found.append(
+            f"The commonest answer alone is right on {value(majority, True)}, LASER on {value(accuracy, True)}: "
+            "a classification gain counts only above max(base, majority)."
+        )
+    elif accuracy is not None and majority is not None and base["accuracy"] < majority < accuracy:
+        found.append(
+            f"The base is below the majority answer ({value(majority, True)}); of LASER's gain only "
+            f"{signed(accuracy - majority, True)} points lie above max(base, majority)."
+        )
+    return found
