@@ -40,6 +40,16 @@ format: $(STAMP) ## rewrite the sources in the house's format
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 
+ifneq ($(origin PYTHON),file)
+VERSION := -c 'import sys; print(sys.version_info[:2])'
+.PHONY: interpreter
+$(STAMP): | interpreter
+interpreter:
+	@[ ! -e $(STAMP) ] || [ "$$($(PYTHON) $(VERSION))" = "$$($(RUN) $(VERSION))" ] || { \
+	  echo "$(VENV) was made with $$($(RUN) --version), not with $(PYTHON):" \
+	       "run make clean first, or name a folder beside it with VENV=" >&2; exit 1; }
+endif
+
 # The stamp is removed first and written last: an installation that was cut short starts again from an empty folder.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -25,7 +25,7 @@ ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
 
 # Parts with more to obey than their row: the only parts of laser_lit that they may import …
 NARROW = {
-    "results": {"errors", "files"},
+    "results": {"errors", "files", "config"},
     "spectral": {"errors", "files", "config", "linalg", "models"},
 }
 # … and the only parts that may import them.

@@ -71,7 +71,7 @@ def imported(part: str, module: str, for_types: bool = False) -> list[Import]:
         ("config_data", "laser_lit.linalg.svd"),
         ("models.load", "laser_lit.scoring.forward"),
         ("edits.stack", "laser_lit.results.store"),
-        ("results.store", "laser_lit.config"),
+        ("results.store", "laser_lit.linalg.svd"),
         ("spectral.scan", "laser_lit.edits.stack"),
         ("linalg.svd", "lightning.pytorch"),
         ("tasks.language", "rl.sokoban.rules"),
