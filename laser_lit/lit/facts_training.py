@@ -1,0 +1,278 @@
+"""The built-in model: a small GPT-J trained on the noisy-facts world, kept in the cache."""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+import transformers
+from filelock import FileLock
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from transformers.utils import logging as hf_logging
+
+from laser_lit.config import TrainerConfig
+from laser_lit.data.facts import (
+    FactsConfig,
+    Sentences,
+    World,
+    build_world,
+    count_facts,
+    draw_sentences,
+    world_tokenizer,
+)
+from laser_lit.errors import InputError
+from laser_lit.lit.finetune import Batch, CausalLMModule
+from laser_lit.lit.trainer import make_trainer
+
+RECIPE = 1
+"""Raised whenever the same config would train another model, so that older cached models are left alone."""
+
+COUNTS = "counts.json"
+RECORD = "training.json"
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", COUNTS, RECORD)
+"""What a complete checkpoint holds, RECORD written last."""
+
+_NOTE = "Training the built-in facts model ({steps} steps, about half a minute on 2 cores) into {folder}"
+
+
+@dataclass(frozen=True)
+class FactsTraining:
+    """How the built-in model is made.
+
+    Attributes:
+        seed: decides the initial weights and the sentences drawn; the world has its own seed.
+        layers: number of blocks.
+        width: size of the hidden states, a multiple of 4 * heads.
+        heads: attention heads.
+        steps: optimizer steps, each on fresh sentences.
+        batch_size: sentences a step.
+        learning_rate: peak of the cosine schedule.
+        weight_decay: of AdamW, on matrices.
+        warmup: steps of linear rise.
+        world: what the model is told.
+    """
+
+    seed: int = 0
+    layers: int = 3
+    width: int = 64
+    heads: int = 4
+    steps: int = 1200
+    batch_size: int = 128
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.1
+    warmup: int = 50
+    world: FactsConfig = field(default_factory=FactsConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "width", "heads", "steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"model.{name} {getattr(self, name)}: must be at least 1")
+        if self.width % (4 * self.heads):
+            raise InputError(f"model.width {self.width}: must be a multiple of 4 * model.heads = {4 * self.heads}")
+        if self.seed < 0:
+            raise InputError(f"model.seed {self.seed}: must be at least 0")
+
+
+def facts_training(config: Mapping[str, Any]) -> FactsTraining:
+    """Returns the checked training of a config node such as `model.facts`.
+
+    Args:
+        config: the fields of FactsTraining, `world` as a mapping of its own.
+    """
+    return FactsTraining(**{**config, "world": FactsConfig(**config["world"])})
+
+
+def facts_checkpoint(training: FactsTraining) -> Path:
+    """Returns the folder where the model of a config is kept, whether or not it is there.
+
+    It lies under the environment's LASER_LIT_CACHE (default ~/.cache/laser_lit), named by the hash of the config.
+    """
+    content = json.dumps([RECIPE, asdict(training)], sort_keys=True)
+    cache = Path(os.environ.get("LASER_LIT_CACHE") or "~/.cache/laser_lit").expanduser()
+    return cache / "models" / f"facts-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def is_complete(folder: Path) -> bool:
+    """Returns whether a folder holds every file of a trained model."""
+    return all((folder / name).is_file() for name in FILES)
+
+
+def ensure_facts_model(training: FactsTraining | Mapping[str, Any], **trainer: Any) -> Path:
+    """Returns the folder of the model, training it first (one printed line says so) when it is missing.
+
+    Of several processes that miss the same model, one trains and the others wait for it.
+
+    Args:
+        training: how it is trained, and on which world; or a config node, see `facts_training`.
+        **trainer: further arguments of `train_facts`.
+    """
+    if not isinstance(training, FactsTraining):
+        training = facts_training(training)
+    folder = facts_checkpoint(training)
+    if is_complete(folder):
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not is_complete(folder):
+            print(_NOTE.format(steps=training.steps, folder=folder), flush=True)  # noqa: T201
+            train_facts(training, folder, **trainer)
+    return folder
+
+
+def train_facts(
+    training: FactsTraining,
+    folder: Path,
+    *,
+    progress: bool = True,
+    logger: Any = False,
+    callbacks: Sequence[lightning.Callback] = (),
+) -> dict[str, Any]:
+    """Trains the model on one CPU process and returns its record; the folder appears whole or not at all.
+
+    Same configs, machine and thread count give the same weights; the caller's random state is left as it was.
+
+    Args:
+        training: how it is trained, and on which world.
+        folder: where the checkpoint goes (weights, tokenizer, counts.json, training.json); replaced when incomplete.
+        progress: whether Lightning shows its progress bar.
+        logger: passed to the Trainer.
+        callbacks: passed to the Trainer.
+    """
+    world = build_world(training.world)
+    sentences = draw_sentences(world, training.steps * training.batch_size, np.random.default_rng([training.seed, 1]))
+    model = _initial_model(world, training, sentences.input_ids.shape[1])
+    trainer = make_trainer(
+        TrainerConfig(accelerator="cpu", progress_bar=progress),
+        list(callbacks),
+        max_epochs=1,
+        gradient_clip_val=1.0,
+        logger=logger,
+        log_every_n_steps=min(50, training.steps),
+        plugins=[LightningEnvironment()],
+    )
+    start = time.perf_counter()
+    trainer.fit(_module(model, training), _Batches(sentences, training.batch_size))
+    record = {
+        "recipe": RECIPE,
+        "training": asdict(training),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "final_loss": float(trainer.callback_metrics["train/loss"]),
+        "seconds": time.perf_counter() - start,
+        "threads": torch.get_num_threads(),
+        "versions": _versions(),
+    }
+    _save(folder, model.eval(), world, count_facts(world, sentences), record)
+    return record
+
+
+def _initial_model(world: World, training: FactsTraining, length: int) -> transformers.GPTJForCausalLM:
+    words = world_tokenizer(world)
+    config = transformers.GPTJConfig(
+        vocab_size=len(world.vocabulary),
+        n_positions=2 * length,
+        n_embd=training.width,
+        n_layer=training.layers,
+        n_head=training.heads,
+        rotary_dim=training.width // training.heads // 2,
+        activation_function="gelu_pytorch_tanh",  # the same function as GPT-J's gelu_new, fused
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        bos_token_id=words.eos_token_id,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        return transformers.GPTJForCausalLM(config).train()
+
+
+def _module(model: torch.nn.Module, training: FactsTraining) -> CausalLMModule:
+    return CausalLMModule(
+        model,
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+        betas=(0.9, 0.98),
+        warmup=training.warmup,
+        schedule="cosine",
+        floor=0.02,
+    )
+
+
+@dataclass(frozen=True)
+class _Batches:
+    """The sentences, a batch a step."""
+
+    sentences: Sentences
+    size: int
+
+    def __len__(self) -> int:
+        return -(-len(self.sentences.input_ids) // self.size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        ids, labels = self.sentences.input_ids.split(self.size), self.sentences.labels.split(self.size)
+        return ({"input_ids": i, "labels": j} for i, j in zip(ids, labels, strict=True))
+
+
+def _versions() -> dict[str, str]:
+    modules = {"torch": torch, "transformers": transformers, "lightning": lightning, "numpy": np}
+    return {"python": platform.python_version(), **{name: module.__version__ for name, module in modules.items()}}
+
+
+def _save(
+    folder: Path,
+    model: transformers.GPTJForCausalLM,
+    world: World,
+    counts: dict[str, dict[str, int]],
+    record: dict[str, Any],
+) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        with _no_progress_bars():
+            model.save_pretrained(temporary)
+        world_tokenizer(world).save_pretrained(temporary)
+        (temporary / COUNTS).write_text(json.dumps(counts, indent=0), encoding="utf-8")
+        (temporary / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
+        _publish(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    shown = hf_logging.is_progress_bar_enabled()
+    hf_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            hf_logging.enable_progress_bar()
+
+
+def _publish(temporary: Path, folder: Path) -> None:
+    """Renames a finished folder into place; a complete one that is already there stays."""
+    for file in temporary.iterdir():
+        file.chmod(0o644)
+        with file.open("rb+") as handle:
+            os.fsync(handle.fileno())
+    temporary.chmod(0o755)
+    if folder.exists() and not is_complete(folder):
+        folder.rename(temporary.with_suffix(".incomplete"))
+        shutil.rmtree(temporary.with_suffix(".incomplete"))
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if not is_complete(folder):
+            raise
