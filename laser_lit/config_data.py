@@ -1,12 +1,16 @@
 """What can be typed after `data.`: a plain dataclass that OmegaConf checks, and the rules that types cannot say."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING
 
 from laser_lit.errors import InputError, unknown_name
 
+TEMPLATES = ("data.prompt", "data.masked_prompt")
 SCORE_AS = ("token", "choice", "generate")
 
 
@@ -31,7 +35,8 @@ class DataConfig:
         id: the data set's id on the hub.
         revision: commit on the hub, or a ref such as refs/convert/parquet.
         files: which files of the hub's repository to read, in this order: split -> path with wildcards.
-        prompt: template of a row's text, fields in braces: "{question} Answer:" (jsonl, and texts made of several fields).
+        prompt: template of a row's text, fields in braces, as in "{question} Answer:" (jsonl, gsm8k);
+            "\\n" is a new line, "{{" and "}}" are braces.
         masked_prompt: the same for masked models, with <mask> where the answer goes.
         answer: the field with the gold answer (jsonl).
         choices: the field with the list of choices, or the list itself (jsonl).
@@ -39,6 +44,7 @@ class DataConfig:
         text_field: the field with the text, for perplexity on rows.
         score_as: token, choice or generate (jsonl).
         limit: keep this many groups, before the split.
+        first_rows: read only the first rows of each part (from the hub without fetching whole files), for a quick look.
         chat_template: put prompts into the tokenizer's chat template.
         max_new_tokens: length of a generated answer, in tokens.
         max_answer_tokens: drop examples whose answer is longer, in tokens of the evaluated model.
@@ -61,6 +67,7 @@ class DataConfig:
     text_field: str | None = None
     score_as: str | None = None
     limit: int | None = None
+    first_rows: int | None = None
     chat_template: bool = False
     max_new_tokens: int | None = None
     max_answer_tokens: int | None = None
@@ -68,6 +75,34 @@ class DataConfig:
     masked_tail_tokens: int | None = None
     window: int = 384
     world: FactsWorldConfig | None = None
+
+
+def quote_templates(arguments: Sequence[str]) -> list[str]:
+    """Returns command-line arguments with the templates among them quoted, whose braces Hydra would read as mappings.
+
+    The shell takes the quotes of data.prompt='{question} Answer:' away before Hydra sees them.
+
+    Args:
+        arguments: as in `sys.argv[1:]`.
+    """
+    return [_quoted(argument) for argument in arguments]
+
+
+def _quoted(argument: str) -> str:
+    name, equals, value = argument.partition("=")
+    if name.lstrip("+") not in TEMPLATES or not equals or value[:1] in ("'", '"') or value in ("", "null"):
+        return argument
+    one_line = value.replace("\n", r"\n")
+    # in Hydra's quotes a quote needs a backslash, and backslashes before a quote must be doubled
+    inside = re.sub(r"(\\*)'", r"\1\1\\'", one_line)
+    return name + "='" + re.sub(r"(\\+)$", r"\1\1", inside) + "'"
+
+
+def config_folder() -> Path:
+    """Returns where the config files are: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).resolve().parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
 
 
 def check_data_config(config: DataConfig) -> None:
@@ -79,7 +114,7 @@ def check_data_config(config: DataConfig) -> None:
     Raises:
         InputError: says which field, what was given and what is allowed.
     """
-    for field in ("limit", "max_new_tokens", "max_answer_tokens", "masks", "masked_tail_tokens"):
+    for field in ("limit", "first_rows", "max_new_tokens", "max_answer_tokens", "masks", "masked_tail_tokens"):
         value = getattr(config, field)
         if value is not None and value < 1:
             raise InputError(f"data.{field} {value}: must be at least 1, or null for the protocol's value")

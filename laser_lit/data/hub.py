@@ -13,6 +13,18 @@ from laser_lit.data.table import Schema, Table
 from laser_lit.errors import InputError
 
 
+class HubError(InputError):
+    """A data set that the hub does not give.
+
+    Attributes:
+        reason: why, in a few words.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 def read_hub(config: DataConfig, schema: Schema, columns: Sequence[str] | None = None) -> list[Table]:
     """Returns the tables of a data set on the hub, a table a split, in the order of `data.files`.
 
@@ -97,10 +109,22 @@ def _files(config: DataConfig) -> dict[str, str]:
     return {str(split): str(pattern) for split, pattern in config.files.items()}
 
 
-def _unreachable(config: DataConfig, schema: Schema, error: Exception) -> InputError:
-    reason = next(iter(str(error).splitlines()), "")
-    return InputError(
-        f"data set {config.name}: cannot get {config.id} at revision {config.revision} from the hub "
-        f"({type(error).__name__}: {reason}). Without the hub, data.path=FILE takes a local file: {schema.wants}. "
-        f"The public original is at {schema.original}"
+def _unreachable(config: DataConfig, schema: Schema, error: Exception) -> HubError:
+    reason = _reason(error)
+    return HubError(
+        f"data set {config.name}: cannot get {config.id} at revision {config.revision}, "
+        f"neither from the hub ({reason}) nor from its cache. "
+        f"data.path=FILE takes a local file instead: {schema.wants}. The public original is at {schema.original}",
+        reason,
     )
+
+
+def _reason(error: Exception) -> str:
+    from huggingface_hub.constants import is_offline_mode
+
+    name, first_line = type(error).__name__, next(iter(str(error).splitlines()), "")
+    if is_offline_mode():
+        return "offline, HF_HUB_OFFLINE is set"
+    if "Connect" in name or "ConnectError" in first_line or "Timeout" in name:
+        return "no connection"
+    return f"{name}: {first_line}"

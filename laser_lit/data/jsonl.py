@@ -89,4 +89,5 @@ def _scalar(row: Row, name: str) -> str:
 
 
 def _as_text(value: Any) -> str:
-    return str(value).strip()
+    """Returns a value as it is written in JSON: true, not True."""
+    return str(value).lower() if isinstance(value, bool) else str(value).strip()

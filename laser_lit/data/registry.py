@@ -103,7 +103,7 @@ def named_config(name: str, folder: Path, **overrides: Any) -> DataConfig:
     Args:
         name: a file of `folder`/data without its suffix.
         folder: the config folder.
-        overrides: fields to change.
+        overrides: fields to change, of the types that DataConfig wants.
 
     Raises:
         UnknownNameError: there is no such file.

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from laser_lit.config_data import DataConfig
-from laser_lit.data.hub import read_hub
+from laser_lit.data.hub import first_rows, read_hub
 from laser_lit.data.reader import read_table
 from laser_lit.data.table import Schema, Table
 from laser_lit.errors import InputError
@@ -23,9 +23,11 @@ def read_tables(config: DataConfig, schema: Schema, columns: Sequence[str] | Non
         InputError: a file or the hub cannot be read.
     """
     paths = local_paths(config)
+    if not paths and config.first_rows:
+        return first_rows(config, schema, config.first_rows)
     if not paths:
         return read_hub(config, schema, columns)
-    tables = [read_table(path, schema, columns) for path in paths]
+    tables = [_head(read_table(path, schema, columns), config.first_rows) for path in paths]
     if len(tables) == 1:
         return tables
     names = [path.name.split(".")[0] for path in paths]
@@ -34,6 +36,10 @@ def read_tables(config: DataConfig, schema: Schema, columns: Sequence[str] | Non
         replace(table, split=name if unique else f"{name}.{i}")
         for i, (table, name) in enumerate(zip(tables, names, strict=True), start=1)
     ]
+
+
+def _head(table: Table, n: int | None) -> Table:
+    return table if n is None else replace(table, rows=table.rows[:n], numbers=table.numbers[:n])
 
 
 def local_paths(config: DataConfig) -> list[Path]:

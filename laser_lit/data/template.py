@@ -5,14 +5,15 @@ import re
 from laser_lit.data.table import Row
 from laser_lit.errors import InputError
 
-_FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|\\n")
 
 
 def fields_of(template: str, setting: str) -> list[str]:
     """Returns the fields that a template names.
 
     Args:
-        template: text with fields in braces ("{meta.title}" goes inside); "{{" and "}}" stand for braces.
+        template: text with fields in braces ("{meta.title}" goes inside); "{{" and "}}" stand for braces and a
+            backslash with an n for a new line.
         setting: what the user typed it after, for errors.
 
     Raises:
@@ -20,7 +21,7 @@ def fields_of(template: str, setting: str) -> list[str]:
     """
     fields = []
     for match in _FIELD.finditer(template):
-        if match[0] in ("{", "}") or (match[0] not in ("{{", "}}") and not match[1].strip()):
+        if match[0] in ("{", "}") or (match[1] is not None and not match[1].strip()):
             raise InputError(
                 f"{setting} {template!r}: bad brace at character {match.start() + 1}; write {{field}}, or {{{{"
             )
@@ -38,7 +39,7 @@ def fill(template: str, row: Row) -> str:
 
     def value(match: re.Match[str]) -> str:
         if match[1] is None:
-            return match[0][0]
+            return "\n" if match[0] == r"\n" else match[0][0]
         found = row.value(match[1].strip())
         return "\n".join(map(str, found)) if isinstance(found, list) else str(found)
 
