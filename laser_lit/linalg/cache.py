@@ -5,6 +5,7 @@ import time
 import warnings
 from collections import OrderedDict
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -53,7 +54,7 @@ class FactorCache:
         options: Svd | None = None,
         name: str = "matrix",
     ) -> Factors:
-        """Returns the float32 factors of a matrix on its device, computed only where no one has before.
+        """Returns the factors of a matrix on its device, float64 as the matrix or else float32, computed only once.
 
         Args:
             W: (out, in), any floating dtype.
@@ -76,6 +77,7 @@ class FactorCache:
                 seed=options.seed,
                 oversampling=options.oversampling,
                 n_iter=options.n_iter,
+                dtype=torch.float64 if W.dtype == torch.float64 else torch.float32,
                 name=name,
             )
             factors = computed.to("cpu")
@@ -135,6 +137,12 @@ class FactorCache:
         self._memory.move_to_end(key)
         while self._memory and sum(map(_size, self._memory.values())) > self.max_memory_bytes:
             self._memory.popitem(last=False)
+
+
+@lru_cache(maxsize=8)
+def shared_cache(folder: Path) -> FactorCache:
+    """Returns this process's one cache on a folder, so that factors stay at hand from one stack to the next."""
+    return FactorCache(folder)
 
 
 def content_hash(W: Tensor) -> str:

@@ -31,9 +31,7 @@ def rank_from_rho(rho: Number, d: int, name: str = "the matrix") -> int:
 
     Source: Sharma, Ash and Misra 2023, section 3.
     """
-    share = _decimal(rho, "rho", name)
-    if not 0 <= share <= 1:
-        raise InputError(f"rho {rho} for {name}: must lie in [0, 1]")
+    share = check_rho(rho, name)
     kept = int(_EXACT.multiply(share, Decimal(d)).to_integral_value(ROUND_FLOOR))
     if kept == 0:
         raise InputError(
@@ -41,6 +39,22 @@ def rank_from_rho(rho: Number, d: int, name: str = "the matrix") -> int:
             "(kind=zero removes the matrix)"
         )
     return kept
+
+
+def check_rho(rho: Number, name: str = "the matrix") -> Decimal:
+    """Returns rho exactly as typed.
+
+    Args:
+        rho: kept share.
+        name: what errors call the matrix.
+
+    Raises:
+        InputError: unless it is a number in [0, 1].
+    """
+    share = _decimal(rho, "rho", name)
+    if not 0 <= share <= 1:
+        raise InputError(f"rho {rho} for {name}: must lie in [0, 1]")
+    return share
 
 
 def rank_from_rate(rate: Number, d: int, name: str = "the matrix") -> int:

@@ -1,6 +1,8 @@
 """One factorization of a weight matrix: every rank is a slice of it."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,9 +36,29 @@ class Svd:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise unknown_name("svd method", self.method, METHODS)
-        for name in ("oversampling", "n_iter"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} {getattr(self, name)}: must be 0 or more")
+        for name in ("oversampling", "n_iter", "seed"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 0:
+                raise InputError(f"svd {name} {value!r}: must be a whole number, 0 or more")
+
+    @classmethod
+    def of(cls, given: "Svd | Mapping[str, Any] | str | None") -> "Svd":
+        """Returns the options that were given as such, as their fields, as a method's name, or as None.
+
+        Raises:
+            InputError: for unknown fields or values.
+        """
+        if given is None or isinstance(given, Svd):
+            return given or cls()
+        if isinstance(given, str):
+            return cls(given)
+        if not isinstance(given, Mapping):
+            raise InputError(f"svd {given!r}: name a method ({', '.join(METHODS)}) or give method, seed, …")
+        known = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise unknown_name("svd option", name, known)
+        return cls(**given)
 
 
 @dataclass(frozen=True, eq=False)

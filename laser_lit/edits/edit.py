@@ -1,0 +1,115 @@
+"""One edit: which matrices, what to do with them, and how much to keep."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import index
+
+from laser_lit.errors import InputError, unknown_name
+from laser_lit.linalg.rank import Number, check_rho, rho_from_rate, rule_named
+
+KINDS = ("low_rank", "high_order", "prune", "zero")
+AMOUNTS = ("rho", "rank", "rule", "rate")
+_SHOULD_BE = {
+    "layer": "a whole number, all, or a list of them",
+    "matrix": "a name such as fc_in, a group (attn, mlp, all), or a list of them",
+}
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What to do with some matrices; checked when made, resolved against a model by `Stack`.
+
+    Attributes:
+        layer: index from 0, negative from the end, "all", or several.
+        matrix: q_proj … fc_out, a group (attn, mlp, all), another name that `MatrixMap.select` knows, or several.
+        rho: kept share of min(out, in), in [0, 1]; of the entries for prune.
+        rank: kept components; prune keeps as many entries as factors of that rank have: rank·(out + in).
+        rule: a rank rule, see `laser_lit.linalg.rank.RULES`; "energy:0.9" sets the share that energy keeps.
+        rate: the LASER code's 10·(1 - rho), in [0, 10).
+        kind: "low_rank" keeps the top components, "high_order" only the components that low_rank would drop,
+            "prune" the entries of largest magnitude, "zero" nothing.
+        part: "encoder", "decoder" or "cross" of encoder–decoder models; None is all of them.
+        expert: index in a mixture of experts; None is every expert.
+    """
+
+    layer: int | str | Sequence[int | str]
+    matrix: str | Sequence[str]
+    rho: Number | None = None
+    rank: int | None = None
+    rule: str | None = None
+    rate: Number | None = None
+    kind: str = "low_rank"
+    part: str | None = None
+    expert: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, types in (("layer", (int, str)), ("matrix", (str,))):
+            value = getattr(self, name)
+            several = isinstance(value, Sequence) and not isinstance(value, str)
+            words = tuple(value) if several else (value,)
+            if not all(isinstance(word, types) and not isinstance(word, bool) for word in words):
+                raise InputError(f"{name} {value!r} of an edit: must be {_SHOULD_BE[name]}")
+            if several:
+                object.__setattr__(self, name, words)  # hashable, and no one else's list
+        if self.kind not in KINDS:
+            raise unknown_name(f"kind of {self.target}", self.kind, KINDS)
+        self._check_amount()
+
+    @property
+    def target(self) -> str:
+        """The matrices in words, as they were named: "layer 27 fc_in"."""
+        layer, matrix = (
+            ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            for value in (self.layer, self.matrix)
+        )
+        part = f"{self.part} " if self.part else ""
+        return f"{part}layer {layer} {matrix}" + ("" if self.expert is None else f" expert {self.expert}")
+
+    @property
+    def amount(self) -> str | None:
+        """Which of AMOUNTS says how much to keep; None for kind zero."""
+        return next((name for name in AMOUNTS if getattr(self, name) is not None), None)
+
+    def share(self, name: str) -> Number:
+        """Returns rho, typed as such or as rate; only for edits that name one of these.
+
+        Args:
+            name: what errors call the matrix.
+        """
+        if self.rate is not None:
+            return rho_from_rate(self.rate, name)
+        if self.rho is None:
+            raise InputError(f"{name}: no share is named, but {self.amount}")
+        return self.rho
+
+    def _check_amount(self) -> None:
+        given = [name for name in AMOUNTS if getattr(self, name) is not None]
+        typed = " and ".join(f"{name} {getattr(self, name)}" for name in given)
+        if self.kind == "zero":
+            if given:
+                raise InputError(
+                    f"{typed} for kind zero of {self.target}: it removes the whole matrix; leave {typed} out"
+                )
+            return
+        if len(given) != 1:
+            problem = f"{typed} given" if given else "nothing says how much to keep"
+            raise InputError(f"{problem} for {self.target}: give one of {', '.join(AMOUNTS)}")
+        if self.rank is not None:
+            object.__setattr__(self, "rank", _whole(self.rank, self.target))
+        if self.rule is not None:
+            rule_named(self.rule)
+        if self.rank is None and self.rule is None:
+            check_rho(self.share(self.target), self.target)
+
+
+def _whole(rank: object, target: str) -> int:
+    """Returns a rank of any integer type as an int."""
+    try:
+        whole = None if isinstance(rank, bool) else index(rank)  # type: ignore[arg-type]
+    except TypeError:
+        whole = None
+    if whole is None:
+        raise InputError(f"rank {rank!r} for {target}: must be a whole number")
+    if whole < 1:
+        raise InputError(f"rank {rank} for {target}: must be at least 1 (kind=zero removes the matrix)")
+    return whole

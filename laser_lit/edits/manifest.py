@@ -1,0 +1,126 @@
+"""stack.yaml: exactly what was done to a model, in a form that can be applied again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from laser_lit.edits.edit import Edit
+from laser_lit.edits.row import AppliedEdit
+from laser_lit.errors import InputError, unknown_name
+from laser_lit.files import write_text_atomic
+from laser_lit.linalg.svd import Svd
+
+SCHEMA = 1
+KEYS = ("schema", "laser_lit", "model", "combine", "svd", "edits")
+EDIT_KEYS = tuple(field.name for field in fields(Edit))
+NOTE = "done"
+"""Key of an entry under which `save` notes what came of the edit; not read back."""
+
+_HEAD = """\
+# What was applied. Re-apply it with laser=file laser.path=FILE, or laser_lit.Stack.load(FILE).
+# An edit takes layer, matrix, one of rho, rank, rule, rate (none for kind zero), kind, part and expert.
+"""
+
+
+def write_manifest(
+    path: Path, rows: Sequence[AppliedEdit], combine: str | None, svd: Svd, about: Mapping[str, Any] | None = None
+) -> None:
+    """Writes what was done, atomically.
+
+    Args:
+        path: the file.
+        rows: what was done, in order.
+        combine: as the stack's.
+        svd: as the stack's.
+        about: what to note about the model.
+    """
+    content = {
+        "schema": SCHEMA,
+        "laser_lit": _version(),
+        "model": dict(about or {}),
+        "combine": combine,
+        "svd": asdict(svd),
+        "edits": [_entry(row) for row in rows],
+    }
+    write_text_atomic(path, _HEAD + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120))
+
+
+def read_manifest(path: Path) -> tuple[list[Edit], str | None, Mapping[str, Any] | str | None]:
+    """Returns edits, combine and svd of a manifest.
+
+    Args:
+        path: a YAML file.
+
+    Raises:
+        InputError: no such file, or something in it is wrong; names the entry.
+    """
+    content = _parsed(path)
+    for key in content:
+        if key not in KEYS:
+            raise unknown_name(f"key in {path}", key, KEYS)
+    if content.get("schema", SCHEMA) != SCHEMA:
+        raise InputError(f"{path}: schema {content['schema']}, and this laser_lit reads {SCHEMA}")
+    entries = content.get("edits")
+    if not isinstance(entries, list):
+        raise InputError(f"{path}: needs a list of edits, `edits: [{{layer: 0, matrix: fc_in, rho: 0.1}}]`")
+    return (
+        [_edit(entry, number, path) for number, entry in enumerate(entries)],
+        content.get("combine"),
+        content.get("svd"),
+    )
+
+
+def _entry(row: AppliedEdit) -> dict[str, Any]:
+    place = {"layer": row.layer, "matrix": row.matrix, "part": row.part, "expert": row.expert, "kind": row.kind}
+    entry: dict[str, Any] = {name: value for name, value in place.items() if value is not None}
+    if row.kind != "zero":
+        entry |= {"rho": row.rho} if row.rank is None else {"rank": row.rank}
+    note = {"name": row.name, "shape": list(row.shape), "rho": row.rho}
+    return entry | {NOTE: note | {"relative_error": row.relative_error, "content": row.content}}
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"no file {path}: a stack.yaml is wanted, as every run writes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a stack.yaml with the keys {', '.join(KEYS)} is wanted, this is {_kind(content)}")
+    return content
+
+
+def _edit(entry: object, number: int, path: Path) -> Edit:
+    where = f"edit {number} of {path}, counted from 0"
+    if not isinstance(entry, dict):
+        raise InputError(
+            f"{where}: must be a mapping such as {{layer: 0, matrix: fc_in, rho: 0.1}}, not {_kind(entry)}"
+        )
+    for key in entry:
+        if key not in (*EDIT_KEYS, NOTE):
+            raise unknown_name(f"key in {where}:", key, EDIT_KEYS)
+    missing = [key for key in ("layer", "matrix") if entry.get(key) is None]
+    if missing:
+        raise InputError(f"{where}: {' and '.join(missing)} missing")
+    try:
+        return Edit(**{key: value for key, value in entry.items() if key != NOTE})
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _kind(value: object) -> str:
+    return "empty" if value is None else f"a {type(value).__name__}"
+
+
+def _version() -> str:
+    try:
+        return version("laser_lit")
+    except PackageNotFoundError:
+        return "source"
