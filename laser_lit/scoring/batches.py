@@ -29,6 +29,7 @@ class Batch:
         columns: (R,) its column.
         slots: (T,) which of the R positions each target belongs to, request after request.
         targets: (T,) ids looked up.
+        firsts: (B,) which of the R positions each request reads first.
     """
 
     numbers: tuple[int, ...]
@@ -42,6 +43,7 @@ class Batch:
     columns: Tensor = field(repr=False)
     slots: Tensor = field(repr=False)
     targets: Tensor = field(repr=False)
+    firsts: Tensor = field(repr=False)
 
     @property
     def max_new_tokens(self) -> int:
@@ -50,7 +52,7 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """Returns the batch with its tensors on the device."""
-        names = ("input_ids", "attention_mask", "position_ids", "rows", "columns", "slots", "targets")
+        names = ("input_ids", "attention_mask", "position_ids", "rows", "columns", "slots", "targets", "firsts")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
     def part(self, start: int, stop: int) -> "Batch":
@@ -77,19 +79,20 @@ def collate(requests: Sequence[Request], numbers: Sequence[int], pad_id: int, si
     columns: list[int] = []
     slots: list[int] = []
     targets: list[int] = []
+    firsts: list[int] = []
     for row, request in enumerate(requests):
         length = len(request.tokens)
         start = width - length if side == "left" else 0
         ids[row, start : start + length] = torch.tensor(request.tokens)
         mask[row, start : start + length] = 1
-        first = len(rows)
-        unique = {read: first + i for i, read in enumerate(dict.fromkeys(request.reads))}
+        firsts.append(len(rows))
+        unique = {read: len(rows) + i for i, read in enumerate(dict.fromkeys(request.reads))}
         rows += [row] * len(unique)
         columns += [start + read for read in unique]
         slots += [unique[read] for read, _ in zip(request.reads, request.targets, strict=False)]
         targets += request.targets
     positions = (mask.cumsum(1) - 1).clamp(min=0) * mask  # (B, L)
-    places = [torch.tensor(values, dtype=torch.long) for values in (rows, columns, slots, targets)]
+    places = [torch.tensor(values, dtype=torch.long) for values in (rows, columns, slots, targets, firsts)]
     return Batch(tuple(numbers), tuple(requests), side, pad_id, ids, mask, positions, *places)
 
 

@@ -22,7 +22,7 @@ def encode_causal(
         scoring: under "paper", tokenizers with a begin token generate even one-token answers, as the published
             Llama 2 script does, and trailing spaces of a prompt stay in it.
         max_length: tokens the model takes, or None.
-        chat_template: render prompts by the tokenizer's chat template.
+        chat_template: render prompts by the tokenizer's chat template, unless the data set's are chat turns already.
 
     Raises:
         InputError: no chat template, or an answer longer than the model's context.
@@ -35,13 +35,14 @@ class _Encoder:
     def __init__(
         self, examples: ExampleSet, tokenizer: Any, scoring: Protocol, max_length: int | None, chat_template: bool
     ) -> None:
-        if chat_template and not getattr(tokenizer, "chat_template", None):
+        self.render = chat_template and not examples.chat_template
+        if self.render and not getattr(tokenizer, "chat_template", None):
             raise InputError("this tokenizer has no chat template; leave the chat template off")
         self.examples = examples
         self.tokenizer = tokenizer
         self.paper = scoring == "paper"
         self.max_length = max_length
-        self.chat_template = chat_template
+        self.special = not (chat_template or examples.chat_template)
         self.always_generate = examples.scoring == "generate" or (self.paper and begins_with_bos(tokenizer))
 
     def __call__(self, index: int, example: Example) -> list[Request]:
@@ -56,13 +57,15 @@ class _Encoder:
         return [*requests, self._forced(index, "target_new", prompt, new)] if new else requests
 
     def _prompt(self, text: str) -> tuple[str, str]:
-        if self.chat_template:
+        if self.render:
             message = [{"role": "user", "content": text}]
-            return self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True), ""
+            text = self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        if not self.special:
+            return text, ""
         return (text, " ") if self.paper else separate(text)
 
     def _answer(self, prompt: str, gap: str, answer: str) -> list[int]:
-        ids = answer_ids(self.tokenizer, prompt, gap, answer.strip())
+        ids = answer_ids(self.tokenizer, prompt, gap, answer.strip(), self.special)
         if self.paper:
             ids = ids[len(ids) - (answer_length(self.tokenizer, ids, answer) or len(ids)) :]
         if self.max_length is not None and len(ids) > self.max_length - 1:
@@ -100,5 +103,5 @@ class _Encoder:
         return Request(index, "generate", tuple(ids), max_new_tokens=new, dropped=dropped)
 
     def _fit(self, prompt: str, room: int) -> tuple[list[int], int]:
-        ids = prompt_ids(self.tokenizer, prompt)
+        ids = prompt_ids(self.tokenizer, prompt, self.special)
         return (ids, 0) if self.max_length is None else cut_left(self.tokenizer, ids, self.max_length - room)

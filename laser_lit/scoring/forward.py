@@ -66,8 +66,7 @@ def _score(model: Any, batch: Batch, keep_logits: bool) -> list[RequestScore]:
     slots, targets = moved.slots.to(logits.device), moved.targets.to(logits.device)
     log_probs = logits[slots, targets].float() - norms[slots]  # (T,)
     _refuse_nan(norms)
-    counts = torch.bincount(moved.rows, minlength=len(batch.numbers))  # (B,)
-    kept = (counts.cumsum(0) - counts).to(logits.device)  # (B,) first read of each request
+    kept = moved.firsts.to(logits.device)  # (B,)
     top = logits[kept].float().topk(min(TOP, logits.shape[-1]))  # (B, 10)
     return _scores(
         batch,

@@ -83,8 +83,7 @@ class _Encoder:
         return Request(index, role, tuple(ids), reads, tuple(targets), dropped=dropped)
 
     def _predict(self, index: int, text: str, masks: int) -> Request:
-        if self.paper:
-            text = _RUN.sub(" ".join([MASK] * masks), text)
+        text = _RUN.sub(" ".join([MASK] * (masks if self.paper else 1)), text)
         ids, dropped = self._filled(text, 1 if self.paper else masks)
         return Request(index, "masks", tuple(ids), self._masks(ids), dropped=dropped)
 

@@ -11,10 +11,6 @@ from laser_lit.errors import InputError
 from laser_lit.scoring.request import Protocol, Request, RequestScore
 from laser_lit.scoring.tokens import begins_with_bos, ids_of
 
-WINDOW = 1024
-"""Default length of a window where the model sets no limit."""
-PAPER_WINDOW = 384
-"""Length of laserRMT's windows. Source: rmt_laser.py of cognitivecomputations/laserRMT."""
 BLOCKS = 64
 """Groups into which the windows of one running text are cut, so that the statistics have something to resample."""
 
@@ -26,25 +22,24 @@ def encode_windows(
 
     Under "strict" each document's tokens after its first are scored exactly once (the first too where the tokenizer
     has a begin token, which then stands before every window); tokens of a window that were scored before are context.
-    Under "paper" the documents are joined by empty lines and cut into windows that share nothing: the first token of
-    each is not scored and the tokens after the last whole window are left out.
+    Under "paper", which is laserRMT's, the documents are joined by empty lines and cut into windows that share nothing:
+    the first token of each is not scored and the tokens after the last whole window are left out.
 
     Args:
         text: the documents.
         tokenizer: the model's tokenizer.
         scoring: see above.
         max_length: tokens the model takes, or None.
-        window: tokens in a window.
+        window: tokens in a window; None: the text's own, or `max_length` where that is less.
         stride: newly scored tokens in a window after the first ("strict" only), in [1, window].
 
     Raises:
         InputError: a window longer than the model's context, a stride outside [1, window], no text.
     """
-    length = window or (PAPER_WINDOW if scoring == "paper" else WINDOW)
-    length = length if window is not None else min(length, max_length or length)
-    step = stride or length
+    length = min(text.window, max_length or text.window) if window is None else window
+    step = length if stride is None else stride
     if length < 2 or (max_length is not None and length > max_length):
-        raise InputError(f"window {length}: must lie in [2, {max_length}] tokens")
+        raise InputError(f"window {length}: must lie in [2, {max_length or 'any'}], the tokens the model takes")
     if not 1 <= step <= length:
         raise InputError(f"stride {step}: must lie in [1, {length}], the window's length")
     if scoring == "paper":

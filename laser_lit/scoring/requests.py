@@ -31,9 +31,10 @@ def encode(
         kind: what the model predicts: the next token, or masked tokens.
         scoring: "strict", or "paper" for the published protocol with its faults (docs: scoring).
         max_length: tokens the model takes; longer prompts lose their beginning. None: no limit.
-        window: text only: tokens in a window; default `max_length` or 1024 ("paper": 384).
+        window: text only: tokens in a window; default the text's own, or `max_length` where that is less.
         stride: text only: tokens scored in a window, the rest being context; default `window`.
-        chat_template: render each prompt as a user's message by the tokenizer's chat template.
+        chat_template: causal only: render each prompt as a user's message by the tokenizer's chat template, unless
+            the data set's prompts are chat turns already.
 
     Raises:
         InputError: an example has no answer, an answer is not among its choices, a sequence-to-sequence model.
@@ -50,6 +51,8 @@ def encode(
             raise InputError(f"perplexity on {examples.name} needs a causal model; a masked model has none")
         return encode_windows(examples, tokenizer, scoring, max_length, window, stride)
     _check(examples)
+    if kind == "masked" and (chat_template or examples.chat_template):
+        raise InputError("a masked model has no chat template; leave the chat template off")
     if kind == "masked":
         return encode_masked(examples, tokenizer, scoring, max_length)
     return encode_causal(examples, tokenizer, scoring, max_length, chat_template)

@@ -20,20 +20,21 @@ def ids_of(tokenizer: Any, text: str, special: bool = True) -> list[int]:
     return list(tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
 
 
-def prompt_ids(tokenizer: Any, prompt: str) -> list[int]:
+def prompt_ids(tokenizer: Any, prompt: str, special: bool = True) -> list[int]:
     """Returns the ids of a causal model's prompt: begin token as the tokenizer sets it, once, and no end token.
 
     Args:
         tokenizer: a transformers tokenizer.
-        prompt: the text; a chat template may have put the begin token into it already.
+        prompt: the text.
+        special: false for chat turns, which have their special tokens written out.
 
     Raises:
         InputError: the prompt has no token at all.
     """
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     begun = bool(tokenizer.bos_token) and prompt.startswith(tokenizer.bos_token)
-    ids = ids_of(tokenizer, prompt, special=not begun)
-    if eos is not None and eos != bos and ids[-1:] == [eos] and not prompt.endswith(str(tokenizer.eos_token)):
+    ids = ids_of(tokenizer, prompt, special=special and not begun)
+    if ids[-1:] == [eos] and eos != bos and not prompt.endswith(str(tokenizer.eos_token)):
         ids.pop()
     if not ids and bos is not None:
         ids = [bos]
@@ -60,7 +61,7 @@ def separate(prompt: str) -> tuple[str, str]:
     return prompt, "" if prompt[-1:].isspace() else " "
 
 
-def answer_ids(tokenizer: Any, prompt: str, gap: str, answer: str) -> list[int]:
+def answer_ids(tokenizer: Any, prompt: str, gap: str, answer: str, special: bool = True) -> list[int]:
     """Returns the ids of an answer as they follow the prompt.
 
     Prompt and answer are tokenized together and the prompt's own ids taken off, so that " true" under GPT-2 and
@@ -71,10 +72,11 @@ def answer_ids(tokenizer: Any, prompt: str, gap: str, answer: str) -> list[int]:
         prompt: text before the gap.
         gap: what separates them, " " or "".
         answer: the answer without leading space.
+        special: see `prompt_ids`.
     """
     for context in (prompt, *_ANCHORS):
-        before = prompt_ids(tokenizer, context)
-        joint = prompt_ids(tokenizer, context + gap + answer)
+        before = prompt_ids(tokenizer, context, special)
+        joint = prompt_ids(tokenizer, context + gap + answer, special)
         if joint[: len(before)] == before and len(joint) > len(before):
             return joint[len(before) :]
     return ids_of(tokenizer, gap + answer, special=False)

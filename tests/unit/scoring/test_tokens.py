@@ -1,0 +1,124 @@
+"""Answers as tokens under the two great families of tokenizers, and prompts cut on the left."""
+
+from typing import Any
+
+import pytest
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from laser_lit.errors import InputError
+from laser_lit.scoring.tokens import (
+    answer_ids,
+    answer_length,
+    begins_with_bos,
+    cut_left,
+    ids_of,
+    prompt_ids,
+    separate,
+)
+
+
+def merged(pieces: list[str], alphabet: list[str], first: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Returns a BPE vocabulary and the merges that build each piece from left to right."""
+    vocabulary = {piece: first + i for i, piece in enumerate(dict.fromkeys(alphabet))}
+    merges = []
+    for piece in pieces:
+        for end in range(2, len(piece) + 1):
+            if piece[:end] not in vocabulary:
+                vocabulary[piece[:end]] = first + len(vocabulary)
+                merges.append((piece[: end - 1], piece[end - 1]))
+    return vocabulary, merges
+
+
+@pytest.fixture(scope="module")
+def gpt() -> Any:
+    vocabulary, merges = merged(["Ġtrue", "Ġfalse", "Ġis", "claim"], pre_tokenizers.ByteLevel.alphabet(), 1)
+    tokenizer = Tokenizer(models.BPE({"<|end|>": 0, **vocabulary}, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken("<|end|>", special=True)])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<|end|>", eos_token="<|end|>")
+
+
+@pytest.fixture(scope="module")
+def llama() -> Any:
+    vocabulary, merges = merged(["▁true", "▁false", "▁is", "▁claim"], ["▁", *"abcdefghijklmnopqrstuvwxyz .!\n"], 3)
+    tokenizer = Tokenizer(models.BPE({"<unk>": 0, "<s>": 1, "</s>": 2, **vocabulary}, merges, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    tokenizer.add_special_tokens([AddedToken("<s>", special=True), AddedToken("</s>", special=True)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"
+    )
+
+
+def test_gpt_answers_carry_the_space(gpt: Any) -> None:
+    assert answer_ids(gpt, "claim is", " ", "true") == ids_of(gpt, " true")
+    assert len(ids_of(gpt, " true")) == 1
+
+
+def test_llama_answers_are_the_id_after_bos(llama: Any) -> None:
+    assert answer_ids(llama, "claim is", " ", "true") == ids_of(llama, "true")[1:]
+    assert len(ids_of(llama, "true")) == 2
+    assert begins_with_bos(llama)
+
+
+def test_gpt_adds_no_bos(gpt: Any) -> None:
+    assert not begins_with_bos(gpt)
+
+
+def test_bos_in_the_text_is_not_doubled(llama: Any) -> None:
+    assert prompt_ids(llama, "<s>claim").count(1) == 1
+    assert prompt_ids(llama, "claim", special=False).count(1) == 0
+
+
+def test_an_end_token_that_the_tokenizer_appends_is_taken_off(bos_tokenizer: Any) -> None:
+    import copy
+
+    tokenizer = copy.deepcopy(bos_tokenizer)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="[BOS] $A [EOS]", special_tokens=[("[BOS]", 1), ("[EOS]", 2)]
+    )
+    assert ids_of(tokenizer, "w1") == [1, 6, 2]
+    assert prompt_ids(tokenizer, "w1") == [1, 6]
+
+
+def test_trailing_spaces_move_to_the_answer(gpt: Any) -> None:
+    prompt, gap = separate("claim is ")
+    assert (prompt, gap) == ("claim is", " ")
+    assert answer_ids(gpt, prompt, gap, "true") == ids_of(gpt, " true")
+    assert separate("claim:\n") == ("claim:\n", "")
+    assert separate("claim") == ("claim", " ")
+
+
+def test_an_answer_that_merges_with_the_prompt_is_tokenized_apart(gpt: Any) -> None:
+    prompt = "claim is "  # its space joins the answer, so the prompt's own ids are no prefix
+    assert answer_ids(gpt, prompt, "", "true") == ids_of(gpt, "true")
+
+
+def test_answer_length_counts_back_from_the_end(gpt: Any) -> None:
+    ids = ids_of(gpt, "claim is true")
+    assert answer_length(gpt, ids, "true") == 1
+    assert answer_length(gpt, ids, "is true") == 2
+    assert answer_length(gpt, ids, "absent") is None
+
+
+def test_cutting_keeps_the_end_and_the_begin_token(bos_tokenizer: Any) -> None:
+    ids = ids_of(bos_tokenizer, "w1 w2 w3 w4")
+    assert cut_left(bos_tokenizer, ids, 3) == ([1, 8, 9], 2)
+    assert cut_left(bos_tokenizer, ids, 5) == (ids, 0)
+    assert cut_left(bos_tokenizer, ids[1:], 3) == ([7, 8, 9], 1)
+
+
+def test_an_empty_prompt_is_the_begin_token_or_an_error(gpt: Any, tokenizer: Any) -> None:
+    assert prompt_ids(gpt, "") == [0]
+
+    class Bare:
+        bos_token = bos_token_id = eos_token = eos_token_id = None
+
+        def __call__(self, text: str, **_: Any) -> dict[str, list[int]]:
+            return {"input_ids": []}
+
+    with pytest.raises(InputError, match="no tokens"):
+        prompt_ids(Bare(), "")
