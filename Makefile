@@ -8,7 +8,7 @@ VENV   ?= .venv
 RUN    := $(VENV)/bin/python
 STAMP  := $(VENV)/installed.stamp
 PIP    := $(RUN) -m pip install -qq --disable-pip-version-check --no-input
-LIMITS := tests/house/limits.py
+CHECKS := "-m ruff check ." "-m ruff format --check ." "-m mypy" tests/house/limits.py
 
 # Files in one group stay in one process, so what a module prepares for its tests is prepared once.
 PYTEST := $(RUN) -m pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile
@@ -31,10 +31,7 @@ test-slow: $(STAMP) ## several processes, kills, end-to-end runs, the browser
 	@$(RUN) -m pytest -m "slow or browser"
 
 lint: $(STAMP) ## style, types and the limits of the house
-	@$(RUN) -m ruff check .
-	@$(RUN) -m ruff format --check .
-	@$(RUN) -m mypy
-	@$(RUN) $(LIMITS)
+	@failed=0; for check in $(CHECKS); do $(RUN) $$check || failed=1; done; exit $$failed
 
 format: $(STAMP) ## rewrite the sources in the house's format
 	@$(RUN) -m ruff check --fix .
