@@ -20,7 +20,8 @@ def encode_causal(
         examples: a checked data set.
         tokenizer: the model's tokenizer.
         scoring: under "paper", tokenizers with a begin token generate even one-token answers, as the published
-            Llama 2 script does, and trailing spaces of a prompt stay in it.
+            Llama 2 script does, trailing spaces of a prompt stay in it, and of an answer's tokens those are scored
+            that decode to it, without a space that is a token by itself.
         max_length: tokens the model takes, or None.
         chat_template: render prompts by the tokenizer's chat template, unless the data set's are chat turns already.
 
@@ -52,9 +53,12 @@ class _Encoder:
         answer = self._answer(prompt, gap, example.answer)
         new = self._answer(prompt, gap, example.target_new) if example.target_new else []
         if len(answer) == 1 and not self.always_generate:
-            return self._token(index, prompt, answer, new)
-        requests = [self._generate(index, prompt), self._forced(index, "answer", prompt, answer)]
-        return [*requests, self._forced(index, "target_new", prompt, new)] if new else requests
+            if len(new) == 1:
+                return [self._read_last(index, "token", prompt, answer + new)]
+            requests = [self._read_last(index, "token", prompt, answer)]
+            return [*requests, self._forced(index, "target_new", prompt, new, example.target_new)] if new else requests
+        requests = [self._generate(index, prompt), self._forced(index, "answer", prompt, answer, example.answer)]
+        return [*requests, self._forced(index, "target_new", prompt, new, example.target_new)] if new else requests
 
     def _prompt(self, text: str) -> tuple[str, str]:
         if self.render:
@@ -66,8 +70,6 @@ class _Encoder:
 
     def _answer(self, prompt: str, gap: str, answer: str) -> list[int]:
         ids = answer_ids(self.tokenizer, prompt, gap, answer.strip(), self.special)
-        if self.paper:
-            ids = ids[len(ids) - (answer_length(self.tokenizer, ids, answer) or len(ids)) :]
         if self.max_length is not None and len(ids) > self.max_length - 1:
             raise InputError(f"the answer {answer!r} has {len(ids)} tokens, too many for {self.max_length} in all")
         return ids
@@ -77,23 +79,25 @@ class _Encoder:
         if all(len(ids) == 1 for ids in answers):
             return [self._read_last(index, "choices", prompt, [ids[0] for ids in answers])]
         room = max(len(ids) for ids in answers)
-        return [self._forced(index, f"choice {i}", prompt, ids, room) for i, ids in enumerate(answers)]
-
-    def _token(self, index: int, prompt: str, answer: list[int], new: list[int]) -> list[Request]:
-        if len(new) > 1:
-            return [self._read_last(index, "token", prompt, answer), self._forced(index, "target_new", prompt, new)]
-        return [self._read_last(index, "token", prompt, answer + new)]
+        return [
+            self._forced(index, f"choice {i}", prompt, ids, choice, room)
+            for i, (ids, choice) in enumerate(zip(answers, example.choices, strict=True))
+        ]
 
     def _read_last(self, index: int, role: str, prompt: str, targets: list[int]) -> Request:
         ids, dropped = self._fit(prompt, 0)
         reads = (len(ids) - 1,) * len(targets)
         return Request(index, role, tuple(ids), reads, tuple(targets), dropped=dropped)
 
-    def _forced(self, index: int, role: str, prompt: str, answer: list[int], room: int | None = None) -> Request:
+    def _forced(
+        self, index: int, role: str, prompt: str, answer: list[int], words: str | None, room: int | None = None
+    ) -> Request:
         ids, dropped = self._fit(prompt, (room or len(answer)) - 1)
-        reads = range(len(ids) - 1, len(ids) - 1 + len(answer))
+        n = answer_length(self.tokenizer, answer, words or "") if self.paper else None
+        n = n or len(answer)
         tokens = (*ids, *answer[:-1])
-        return Request(index, role, tokens, tuple(reads), tuple(answer), length=len(answer), dropped=dropped)
+        reads = range(len(tokens) - n, len(tokens))
+        return Request(index, role, tokens, tuple(reads), tuple(answer[-n:]), length=n, dropped=dropped)
 
     def _generate(self, index: int, prompt: str) -> Request:
         new = self.examples.max_new_tokens

@@ -6,7 +6,9 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from laser_lit.data.example import Example, ExampleSet
 from laser_lit.errors import InputError
+from laser_lit.scoring.requests import encode
 from laser_lit.scoring.tokens import (
     answer_ids,
     answer_length,
@@ -122,3 +124,13 @@ def test_an_empty_prompt_is_the_begin_token_or_an_error(gpt: Any, tokenizer: Any
 
     with pytest.raises(InputError, match="no tokens"):
         prompt_ids(Bare(), "")
+
+
+def test_paper_does_not_score_a_space_that_is_a_token_by_itself(llama: Any) -> None:
+    data = ExampleSet("one", "generate", (Example("e", "g", "claim is", "ab"),), "r")
+    (_, strict), (_, paper) = (encode(data, llama, scoring=name) for name in ("strict", "paper"))
+    space, a, b = ids_of(llama, "ab")[1:]
+    assert strict.tokens == paper.tokens == (*ids_of(llama, "claim is"), space, a)
+    assert (strict.targets, strict.length) == ((space, a, b), 3)
+    assert (paper.targets, paper.length) == ((a, b), 2)
+    assert paper.reads == strict.reads[1:]
