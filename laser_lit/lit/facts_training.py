@@ -32,6 +32,7 @@ from laser_lit.data.facts import (
     world_tokenizer,
 )
 from laser_lit.errors import InputError
+from laser_lit.files import cache_folder
 from laser_lit.lit.finetune import Batch, CausalLMModule
 from laser_lit.lit.trainer import make_trainer
 
@@ -99,8 +100,7 @@ def facts_checkpoint(training: FactsTraining) -> Path:
     It lies under the environment's LASER_LIT_CACHE (default ~/.cache/laser_lit), named by the hash of the config.
     """
     content = json.dumps([RECIPE, asdict(training)], sort_keys=True)
-    cache = Path(os.environ.get("LASER_LIT_CACHE") or "~/.cache/laser_lit").expanduser()
-    return cache / "models" / f"facts-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    return cache_folder() / "models" / f"facts-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
 def is_complete(folder: Path) -> bool:
