@@ -37,8 +37,8 @@ def build(model: str, config: str, **fields: Any) -> nn.Module:
     generator = torch.Generator().manual_seed(SEED)
     with torch.no_grad():
         for parameter in built.parameters():
-            spread = 0.25 if parameter.dim() > 1 else 0.1
-            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=spread)
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(noise / 4 if parameter.dim() > 1 else parameter + noise / 10)
     return built
 
 

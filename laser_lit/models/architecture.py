@@ -215,7 +215,7 @@ class _Reader:
         axes = tuple(content.get("stored", ("out", "in")))
         if axes not in STORED:
             raise self.error(f"`stored` of {name} is {list(axes)}; allowed: {', '.join(map(str, map(list, STORED)))}")
-        memory_axes = axes[1:] if "{expert}" in name else axes
+        memory_axes = tuple(axis for axis in axes if axis != "expert" or "{expert}" not in name)
         shares = tuple(holds.values())
         groups = content.get("interleaved_by", 1)
         disk = content.get("disk", name)

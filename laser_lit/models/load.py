@@ -102,7 +102,10 @@ def load_tokenizer(
     missing = InputError(f"{source.where} has no tokenizer; save one there with tokenizer.save_pretrained")
     if source.folder and not any(file for name in _TOKENIZER_FILES for file in source.folder.glob(name)):
         raise missing
-    tokenizer = source.load(AutoTokenizer.from_pretrained)
+    try:
+        tokenizer = source.load(AutoTokenizer.from_pretrained)
+    except InputError as error:
+        raise (missing if "backend tokenizer" in str(error) else error) from error.__cause__
     if len(tokenizer) <= len(tokenizer.all_special_tokens):
         raise missing
     if tokenizer.pad_token is None:

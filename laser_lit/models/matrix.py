@@ -119,4 +119,7 @@ class MatrixHandle:
         return f"MatrixHandle({self.id}: {self.name} {self.shape} {self.dtype})"
 
     def _region(self) -> Tensor:
-        return self.layout.region(self.parameter.detach(), self.id.expert if self.layout.stacked else None)
+        try:
+            return self.layout.region(self.parameter.detach(), self.id.expert if self.layout.stacked else None)
+        except InputError as error:
+            raise InputError(f"{self.name}: {error}") from error
