@@ -1,11 +1,12 @@
 """Examples as token requests for causal models."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from laser_lit.data.example import Example, ExampleSet
 from laser_lit.errors import InputError
 from laser_lit.scoring.request import Protocol, Request
-from laser_lit.scoring.tokens import answer_ids, answer_length, begins_with_bos, cut_left, prompt_ids, separate
+from laser_lit.scoring.tokens import answer_length, answers_ids, begins_with_bos, cut_left, prompt_ids, separate
 
 
 def encode_causal(
@@ -50,15 +51,15 @@ class _Encoder:
         prompt, gap = self._prompt(example.prompt)
         if self.examples.scoring == "choice":
             return self._choices(index, example, prompt, gap)
-        answer = self._answer(prompt, gap, example.answer)
-        new = self._answer(prompt, gap, example.target_new) if example.target_new else []
+        words = [example.answer, *([example.target_new] if example.target_new else [])]
+        answer, *new = self._answers(prompt, gap, words)
         if len(answer) == 1 and not self.always_generate:
-            if len(new) == 1:
-                return [self._read_last(index, "token", prompt, answer + new)]
+            if new and len(new[0]) == 1:
+                return [self._read_last(index, "token", prompt, answer + new[0])]
             requests = [self._read_last(index, "token", prompt, answer)]
-            return [*requests, self._forced(index, "target_new", prompt, new, example.target_new)] if new else requests
-        requests = [self._generate(index, prompt), self._forced(index, "answer", prompt, answer, example.answer)]
-        return [*requests, self._forced(index, "target_new", prompt, new, example.target_new)] if new else requests
+        else:
+            requests = [self._generate(index, prompt), self._forced(index, "answer", prompt, answer, words[0])]
+        return requests + [self._forced(index, "target_new", prompt, ids, words[1]) for ids in new]
 
     def _prompt(self, text: str) -> tuple[str, str]:
         if self.render:
@@ -68,14 +69,15 @@ class _Encoder:
             return text, ""
         return (text, " ") if self.paper else separate(text)
 
-    def _answer(self, prompt: str, gap: str, answer: str) -> list[int]:
-        ids = answer_ids(self.tokenizer, prompt, gap, answer.strip(), self.special)
-        if self.max_length is not None and len(ids) > self.max_length - 1:
-            raise InputError(f"the answer {answer!r} has {len(ids)} tokens, too many for {self.max_length} in all")
-        return ids
+    def _answers(self, prompt: str, gap: str, answers: Sequence[str]) -> list[list[int]]:
+        found = answers_ids(self.tokenizer, prompt, gap, [answer.strip() for answer in answers], self.special)
+        for ids, answer in zip(found, answers, strict=True):
+            if self.max_length is not None and len(ids) > self.max_length - 1:
+                raise InputError(f"the answer {answer!r} has {len(ids)} tokens, too many for {self.max_length} in all")
+        return found
 
     def _choices(self, index: int, example: Example, prompt: str, gap: str) -> list[Request]:
-        answers = [self._answer(prompt, gap, choice) for choice in example.choices]
+        answers = self._answers(prompt, gap, example.choices)
         if all(len(ids) == 1 for ids in answers):
             return [self._read_last(index, "choices", prompt, [ids[0] for ids in answers])]
         room = max(len(ids) for ids in answers)
@@ -90,10 +92,10 @@ class _Encoder:
         return Request(index, role, tuple(ids), reads, tuple(targets), dropped=dropped)
 
     def _forced(
-        self, index: int, role: str, prompt: str, answer: list[int], words: str | None, room: int | None = None
+        self, index: int, role: str, prompt: str, answer: list[int], words: str, room: int | None = None
     ) -> Request:
         ids, dropped = self._fit(prompt, (room or len(answer)) - 1)
-        n = answer_length(self.tokenizer, answer, words or "") if self.paper else None
+        n = answer_length(self.tokenizer, answer, words) if self.paper else None
         n = n or len(answer)
         tokens = (*ids, *answer[:-1])
         reads = range(len(tokens) - n, len(tokens))

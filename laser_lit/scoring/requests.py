@@ -29,7 +29,7 @@ def encode(
         examples: the data set.
         tokenizer: the model's tokenizer.
         kind: what the model predicts: the next token, or masked tokens.
-        scoring: "strict", or "paper" for the published protocol with its faults (docs: scoring).
+        scoring: "strict", or "paper" for the published protocol with its faults.
         max_length: tokens the model takes; longer prompts lose their beginning. None: no limit.
         window: text only: tokens in a window; default the text's own, or `max_length` where that is less.
         stride: text only: tokens scored in a window, the rest being context; default `window`.

@@ -31,9 +31,18 @@ def prompt_ids(tokenizer: Any, prompt: str, special: bool = True) -> list[int]:
     Raises:
         InputError: the prompt has no token at all.
     """
+    return _prompts_ids(tokenizer, [prompt], special)[0]
+
+
+def _prompts_ids(tokenizer: Any, prompts: list[str], special: bool) -> list[list[int]]:
+    """Returns the ids of prompts that begin alike, tokenized in one call."""
+    begun = bool(tokenizer.bos_token) and prompts[0].startswith(tokenizer.bos_token)
+    found = tokenizer(prompts, add_special_tokens=special and not begun, verbose=False)["input_ids"]
+    return [_without_end(tokenizer, list(ids), prompt) for ids, prompt in zip(found, prompts, strict=True)]
+
+
+def _without_end(tokenizer: Any, ids: list[int], prompt: str) -> list[int]:
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-    begun = bool(tokenizer.bos_token) and prompt.startswith(tokenizer.bos_token)
-    ids = ids_of(tokenizer, prompt, special=special and not begun)
     if ids[-1:] == [eos] and eos != bos and not prompt.endswith(str(tokenizer.eos_token)):
         ids.pop()
     if not ids and bos is not None:
@@ -61,8 +70,8 @@ def separate(prompt: str) -> tuple[str, str]:
     return prompt, "" if prompt[-1:].isspace() else " "
 
 
-def answer_ids(tokenizer: Any, prompt: str, gap: str, answer: str, special: bool = True) -> list[int]:
-    """Returns the ids of an answer as they follow the prompt.
+def answers_ids(tokenizer: Any, prompt: str, gap: str, answers: Sequence[str], special: bool = True) -> list[list[int]]:
+    """Returns the ids of each answer as they follow the prompt.
 
     Prompt and answer are tokenized together and the prompt's own ids taken off, so that " true" under GPT-2 and
     "▁true" under Llama both come out right. Where the two merge, the answer is tokenized after a neutral word instead.
@@ -71,15 +80,26 @@ def answer_ids(tokenizer: Any, prompt: str, gap: str, answer: str, special: bool
         tokenizer: a transformers tokenizer.
         prompt: text before the gap.
         gap: what separates them, " " or "".
-        answer: the answer without leading space.
+        answers: answers without leading space.
         special: see `prompt_ids`.
     """
-    for context in (prompt, *_ANCHORS):
-        before = prompt_ids(tokenizer, context, special)
-        joint = prompt_ids(tokenizer, context + gap + answer, special)
-        if joint[: len(before)] == before and len(joint) > len(before):
-            return joint[len(before) :]
-    return ids_of(tokenizer, gap + answer, special=False)
+    before, *joint = _prompts_ids(tokenizer, [prompt, *(prompt + gap + answer for answer in answers)], special)
+    return [
+        ids[len(before) :] if _continues(ids, before) else _apart(tokenizer, gap + answer, special)
+        for ids, answer in zip(joint, answers, strict=True)
+    ]
+
+
+def _continues(ids: list[int], before: list[int]) -> bool:
+    return len(ids) > len(before) and ids[: len(before)] == before
+
+
+def _apart(tokenizer: Any, text: str, special: bool) -> list[int]:
+    for context in _ANCHORS:
+        before, ids = _prompts_ids(tokenizer, [context, context + text], special)
+        if _continues(ids, before):
+            return ids[len(before) :]
+    return ids_of(tokenizer, text, special=False)
 
 
 def answer_length(tokenizer: Any, ids: Sequence[int], answer: str) -> int | None:

@@ -10,8 +10,8 @@ from laser_lit.data.example import Example, ExampleSet
 from laser_lit.errors import InputError
 from laser_lit.scoring.requests import encode
 from laser_lit.scoring.tokens import (
-    answer_ids,
     answer_length,
+    answers_ids,
     begins_with_bos,
     cut_left,
     ids_of,
@@ -56,12 +56,12 @@ def llama() -> Any:
 
 
 def test_gpt_answers_carry_the_space(gpt: Any) -> None:
-    assert answer_ids(gpt, "claim is", " ", "true") == ids_of(gpt, " true")
+    assert answers_ids(gpt, "claim is", " ", ["true"])[0] == ids_of(gpt, " true")
     assert len(ids_of(gpt, " true")) == 1
 
 
 def test_llama_answers_are_the_id_after_bos(llama: Any) -> None:
-    assert answer_ids(llama, "claim is", " ", "true") == ids_of(llama, "true")[1:]
+    assert answers_ids(llama, "claim is", " ", ["true"])[0] == ids_of(llama, "true")[1:]
     assert len(ids_of(llama, "true")) == 2
     assert begins_with_bos(llama)
 
@@ -89,14 +89,14 @@ def test_an_end_token_that_the_tokenizer_appends_is_taken_off(bos_tokenizer: Any
 def test_trailing_spaces_move_to_the_answer(gpt: Any) -> None:
     prompt, gap = separate("claim is ")
     assert (prompt, gap) == ("claim is", " ")
-    assert answer_ids(gpt, prompt, gap, "true") == ids_of(gpt, " true")
+    assert answers_ids(gpt, prompt, gap, ["true"])[0] == ids_of(gpt, " true")
     assert separate("claim:\n") == ("claim:\n", "")
     assert separate("claim") == ("claim", " ")
 
 
 def test_an_answer_that_merges_with_the_prompt_is_tokenized_apart(gpt: Any) -> None:
     prompt = "claim is "  # its space joins the answer, so the prompt's own ids are no prefix
-    assert answer_ids(gpt, prompt, "", "true") == ids_of(gpt, "true")
+    assert answers_ids(gpt, prompt, "", ["true"])[0] == ids_of(gpt, "true")
 
 
 def test_answer_length_counts_back_from_the_end(gpt: Any) -> None:
@@ -119,8 +119,8 @@ def test_an_empty_prompt_is_the_begin_token_or_an_error(gpt: Any, tokenizer: Any
     class Bare:
         bos_token = bos_token_id = eos_token = eos_token_id = None
 
-        def __call__(self, text: str, **_: Any) -> dict[str, list[int]]:
-            return {"input_ids": []}
+        def __call__(self, texts: list[str], **_: Any) -> dict[str, list[list[int]]]:
+            return {"input_ids": [[] for _ in texts]}
 
     with pytest.raises(InputError, match="no tokens"):
         prompt_ids(Bare(), "")
