@@ -1,0 +1,131 @@
+"""One evaluation of a GPT-J shape: laser_lit against a plain loop and against the floor, side by side in one run.
+
+    python benchmarks/evaluate.py
+
+loop    what research scripts do: batch 1, logits of every position and every word
+floor   nothing but batched forward passes, prompts sorted by length, head on the last token alone
+ours    EvaluationModule under Trainer.test, the per-example table and its metrics included
+
+The last line is a JSON object: speedup_vs_loop = loop / ours, overhead_vs_floor = ours / floor, peak_mb = the
+process's peak memory after laser_lit's first run, before the others have run.
+"""
+
+import json
+import resource
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from lightning.pytorch import Trainer
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import GPTJConfig, GPTJForCausalLM, PreTrainedTokenizerFast
+
+from laser_lit.config import TrainerConfig
+from laser_lit.data.example import Example, ExampleSet
+from laser_lit.data.module import RequestModule
+from laser_lit.lit.evaluate import EvaluationModule
+from laser_lit.lit.trainer import make_trainer
+from laser_lit.scoring.answers import outcomes
+from laser_lit.scoring.batches import Batches
+from laser_lit.scoring.metrics import metrics
+from laser_lit.scoring.requests import encode
+
+PROMPTS, VOCABULARY, BATCH, ROUNDS = 200, 50_400, 64, 3
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """Returns a tokenizer that knows as many words as GPT-J has tokens."""
+    words = WordLevel({f"w{i}": i for i in range(VOCABULARY)}, unk_token="w0")
+    words_tokenizer = Tokenizer(words)
+    words_tokenizer.pre_tokenizer = Whitespace()
+    return PreTrainedTokenizerFast(tokenizer_object=words_tokenizer, unk_token="w0", pad_token="w0")
+
+
+def examples() -> ExampleSet:
+    """Returns prompts of 6 to 14 random words with a one-word answer."""
+    rng = np.random.default_rng(0)
+    rows = [[f"w{i}" for i in rng.integers(1, VOCABULARY, size=rng.integers(7, 16))] for _ in range(PROMPTS)]
+    made = tuple(Example(str(n), str(n), " ".join(words[:-1]), words[-1]) for n, words in enumerate(rows))
+    return ExampleSet("random", "token", made, "seed 0")
+
+
+def loop(model: GPTJForCausalLM, prompts: list[list[int]]) -> list[int]:
+    """Returns the predictions of one prompt at a time with full logits."""
+    with torch.no_grad():
+        return [int(model(torch.tensor([ids])).logits.log_softmax(-1)[0, -1].argmax()) for ids in prompts]
+
+
+def floor(model: GPTJForCausalLM, prompts: list[list[int]]) -> list[int]:
+    """Returns the predictions of padded batches with the head on the last token alone."""
+    found = [0] * len(prompts)
+    order = sorted(range(len(prompts)), key=lambda n: -len(prompts[n]))
+    with torch.no_grad():
+        for start in range(0, len(order), BATCH):
+            numbers = order[start : start + BATCH]
+            width = len(prompts[numbers[0]])
+            ids = torch.tensor([[0] * (width - len(prompts[n])) + prompts[n] for n in numbers])
+            mask = torch.tensor([[0] * (width - len(prompts[n])) + [1] * len(prompts[n]) for n in numbers])
+            places = (mask.cumsum(1) - 1).clamp(min=0)
+            hidden = model.transformer(ids, attention_mask=mask, position_ids=places, use_cache=False)
+            best = model.lm_head(hidden.last_hidden_state[:, -1]).log_softmax(-1).argmax(-1)
+            for n, token in zip(numbers, best.tolist(), strict=True):
+                found[n] = token
+    return found
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Returns the CPU time of one call, which other programs on the machine do not stretch."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def ours(trainer: Trainer, module: EvaluationModule, data: ExampleSet, words: PreTrainedTokenizerFast) -> list[str]:
+    """Returns the predictions of the project's own path, from examples to metrics."""
+    requests = encode(data, words)
+    trainer.test(module, datamodule=RequestModule(Batches(requests, 0, BATCH)), verbose=False)
+    table = outcomes(data, requests, module.scores, tokenizer=words)
+    metrics(table)
+    return list(table["prediction"])
+
+
+def model() -> GPTJForCausalLM:
+    """Returns a random GPT-J of 12 layers of width 512."""
+    shape = {"n_positions": 64, "n_embd": 512, "n_layer": 12, "n_head": 8, "rotary_dim": 32}
+    return GPTJForCausalLM(GPTJConfig(vocab_size=VOCABULARY, bos_token_id=0, eos_token_id=0, **shape)).eval()
+
+
+def main() -> None:
+    """Prints the measured ratios."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    words, data, gptj = tokenizer(), examples(), model()
+    prompts = [words(example.prompt)["input_ids"] for example in data.examples]
+    trainer, module = make_trainer(TrainerConfig(accelerator="cpu", progress_bar=False)), EvaluationModule(gptj)
+    ways: dict[str, Callable[[], list[str] | list[int]]] = {
+        "ours": lambda: ours(trainer, module, data, words),
+        "floor": lambda: floor(gptj, prompts),
+        "loop": lambda: loop(gptj, prompts),
+    }
+    predictions = ways["ours"]()
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    for name in ("floor", "loop"):
+        if [f"w{token}" for token in ways[name]()] != predictions:
+            raise SystemExit(f"{name} predicts something else")
+    rounds = [{name: seconds(way) for name, way in ways.items()} for _ in range(ROUNDS)]
+    times = {name: min(times[name] for times in rounds) for name in ways}
+    shown = ", ".join(f"{name} {time:.2f} s" for name, time in times.items())
+    print(f"{PROMPTS} prompts, one thread, CPU seconds, best of {ROUNDS}: {shown}")
+    figures = {
+        "speedup_vs_loop": round(times["loop"] / times["ours"], 2),
+        "overhead_vs_floor": round(times["ours"] / times["floor"], 3),
+        "peak_mb": round(peak_mb),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

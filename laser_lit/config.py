@@ -1,0 +1,269 @@
+"""The shape of every config: a dataclass for each group, so that typos and wrong types stop before a model loads."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import xxhash
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from laser_lit.config_data import DataConfig, FactsWorldConfig
+
+SCHEMA = 1
+"""Version of results on disk; records of another version are not reused."""
+
+
+@dataclass
+class PaperEdit:
+    """One row of LASER's Table 3: the best (matrix, layer, rho) of a model on a data set."""
+
+    layer: int = MISSING
+    matrix: str = MISSING
+    rho: float = MISSING
+
+
+@dataclass
+class FrozenStack:
+    """A stack that was found before and is kept in the model's config.
+
+    Attributes:
+        edits: one mapping an edit, with the keys of `laser_lit.Edit`.
+        provenance: where it comes from: the command that found it, or the publication.
+        verified: whether a search on this very model found it.
+    """
+
+    edits: list[dict[str, Any]] = field(default_factory=list)
+    provenance: str = MISSING
+    verified: bool = False
+
+
+@dataclass
+class FactsTrainingConfig:
+    """How the built-in facts model is trained (`python train.py`)."""
+
+    seed: int = 0
+    layers: int = 3
+    width: int = 64
+    heads: int = 4
+    steps: int = 1300
+    batch_size: int = 128
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.1
+    warmup: int = 50
+    world: FactsWorldConfig = field(default_factory=FactsWorldConfig)
+
+
+@dataclass
+class ModelConfig:
+    """Which model, and what is known about it.
+
+    Attributes:
+        name: as typed after `model=`.
+        path: local folder or hub id.
+        revision: commit on the hub.
+        dtype: "auto" (the checkpoint's), "float32", "bfloat16" or "float16".
+        device_map: "auto" spreads the model over several GPUs through accelerate.
+        kind: "causal" or "masked"; null reads it from the checkpoint's config.
+        architecture: YAML of a family that is not built in.
+        trust_remote_code: run the checkpoint's own Python code.
+        licence: what must be accepted before the hub hands out the weights.
+        table3: LASER's published edit a data set, for `laser=paper`.
+        stack_top3: for `laser=stack_top3`.
+        facts: training of the built-in model; null for every other model.
+    """
+
+    name: str = MISSING
+    path: str | None = None
+    revision: str | None = None
+    dtype: str = "auto"
+    device_map: str | None = None
+    kind: str | None = None
+    architecture: str | None = None
+    trust_remote_code: bool = False
+    licence: str | None = None
+    table3: dict[str, PaperEdit] = field(default_factory=dict)
+    stack_top3: FrozenStack | None = None
+    facts: FactsTrainingConfig | None = None
+
+
+@dataclass
+class SvdConfig:
+    """How matrices are factorized; see `laser_lit.factorize`."""
+
+    method: str = "auto"
+    seed: int = 0
+    oversampling: int = 10
+    n_iter: int = 4
+
+
+@dataclass
+class LaserConfig:
+    """The intervention; which fields count depends on `name` (`from` is added below: it is a Python keyword).
+
+    Attributes:
+        name: none, single, paper, stack_top3 or file.
+        layer: from 0, negative from the end, "all", or a list.
+        matrix: a matrix, a group, a parameter name, or a list.
+        rho: kept share of min(out, in), in [0, 1].
+        rank: kept components.
+        rule: a rank rule.
+        rate: the LASER code's 10·(1 − rho).
+        kind: low_rank, high_order, prune or zero.
+        part: encoder, decoder or cross, for encoder–decoder models; null means all.
+        expert: index of an expert; null means every expert.
+        edits: a whole stack, one mapping an edit with the keys above.
+        combine: what to do with a matrix listed twice: in_order or last; null makes it an error.
+        path: stack.yaml of laser=file.
+        svd: how matrices are factorized.
+    """
+
+    name: str = MISSING
+    layer: Any = None
+    matrix: Any = None
+    rho: Any = None
+    rank: int | None = None
+    rule: str | None = None
+    rate: Any = None
+    kind: str = "low_rank"
+    part: str | None = None
+    expert: int | None = None
+    edits: list[dict[str, Any]] = field(default_factory=list)
+    combine: str | None = None
+    path: str | None = None
+    svd: SvdConfig = field(default_factory=SvdConfig)
+
+
+@dataclass
+class TaskConfig:
+    """Which job runs: `_target_` is a function from the config to the float that Hydra's sweepers read."""
+
+    name: str = MISSING
+    _target_: str = MISSING
+
+
+@dataclass
+class TrainerConfig:
+    """What Lightning's Trainer is given."""
+
+    accelerator: str = "auto"
+    devices: Any = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    progress_bar: bool = True
+
+
+@dataclass
+class LoggerConfig:
+    """Where metrics go besides the run folder.
+
+    Attributes:
+        csv: write metrics.csv.
+        wandb: log to W&B; offline unless there is an API key, never a prompt.
+        project: W&B project.
+        entity: W&B user or team; null takes the account's default.
+        group: W&B group, to find the jobs of one sweep together; null names the sweep.
+        tags: W&B tags.
+    """
+
+    csv: bool = True
+    wandb: bool = True
+    project: str = "laser_lit"
+    entity: str | None = None
+    group: str | None = None
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass
+class PathsConfig:
+    """Folders.
+
+    Attributes:
+        results: keeps what was scored across runs; null is results/<task>/<model>/<data>.
+        output: this run's own folder (Hydra's).
+    """
+
+    results: str | None = None
+    output: str = MISSING
+
+
+@dataclass
+class EvaluateConfig:
+    """`python evaluate.py`.
+
+    Attributes:
+        scoring: "strict", or "paper" for the published protocol with its faults.
+        split: "group" (seeded hash of groups) or "paper" (the first 20 % in file order).
+        seed: of the split, the resampling and every other random choice.
+        batch_size: sequences a forward pass.
+        padding: "right" or "left".
+        max_length: tokens a prompt may have, older ones are cut; null is the model's limit.
+        normalize_choices: divide a choice's summed log prob by its number of tokens.
+        controls: score the controls beside the edit; null does it where logits of the whole vocabulary fit.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    laser: LaserConfig = field(default_factory=LaserConfig)
+    task: TaskConfig = field(default_factory=TaskConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+    scoring: str = "strict"
+    split: str = "group"
+    seed: int = 0
+    batch_size: int = 64
+    padding: str = "right"
+    max_length: int | None = None
+    normalize_choices: bool = False
+    controls: bool | None = None
+
+
+@dataclass
+class TrainConfig:
+    """`python train.py`; fields as in EvaluateConfig."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    task: TaskConfig = field(default_factory=TaskConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+    seed: int = 0
+
+
+def register_schemas() -> None:
+    """Makes the dataclasses known to Hydra as `evaluate_schema` and `train_schema`."""
+    evaluate = OmegaConf.structured(EvaluateConfig)
+    OmegaConf.set_struct(evaluate.laser, False)
+    evaluate.laser["from"] = None
+    OmegaConf.set_struct(evaluate.laser, True)
+    store = ConfigStore.instance()
+    store.store(name="evaluate_schema", node=evaluate)
+    store.store(name="train_schema", node=OmegaConf.structured(TrainConfig))
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Returns the resolved config as plain dicts and lists, fit for JSON; missing values are null."""
+    container = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    if not isinstance(container, dict):
+        raise TypeError(f"a config is a mapping, not {type(container).__name__}")
+    return {str(key): _without_missing(value) for key, value in container.items()}
+
+
+def _without_missing(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_missing(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_missing(item) for item in value]
+    return None if value == MISSING else value
+
+
+def config_hash(content: dict[str, Any]) -> str:
+    """Returns 16 hex digits that name what was scored.
+
+    Args:
+        content: plain values; everything that decides the scores (contents, not paths), nothing that does not.
+    """
+    text = json.dumps({"schema": SCHEMA, **content}, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return xxhash.xxh3_64_hexdigest(text.encode())

@@ -1,0 +1,64 @@
+"""Simpler remedies beside the edit, fitted on the validation split that the edit was chosen on."""
+
+from functools import partial
+
+from omegaconf import DictConfig
+
+from laser_lit.edits.edit import Edit
+from laser_lit.edits.row import AppliedEdit
+from laser_lit.edits.stack import Stack
+from laser_lit.errors import InputError
+from laser_lit.results.record import Control
+from laser_lit.scoring.controls import (
+    ControlResult,
+    batch_calibration,
+    mlp_ablations,
+    pruned_twin,
+    token_bias,
+)
+from laser_lit.tasks.base import Task
+
+
+def scored_controls(
+    task: Task, stack: Stack | None, edits: list[AppliedEdit], config: DictConfig
+) -> tuple[Control, ...]:
+    """Returns every control that applies, as rows of the record.
+
+    Args:
+        task: what is scored.
+        stack: the edits that the controls stand beside; without any there is nothing to compare.
+        edits: the stack as resolved.
+        config: its `controls` switches them on or off; null leaves them out where `task.no_controls` says why.
+
+    Raises:
+        InputError: controls=true where they cannot be had.
+    """
+    wanted, problem = config.controls, task.no_controls
+    if wanted is False or stack is None or (wanted is None and problem):
+        return ()
+    if problem:
+        raise InputError(f"controls=true: {problem}; leave controls out")
+    validation, test = task.answer_logits("validation"), task.answer_logits("test")
+    results = [batch_calibration(validation, test), token_bias(validation, test, task.answer_name)]
+    results += mlp_ablations(task.model, task.matrices, partial(task.score, None))
+    rows = [_row(result) for result in results]
+    pruned = pruned_twin(stack, task.matrices)
+    if pruned is not None:
+        rows.append(_scored(task, "pruned to equal storage", pruned))
+    return (*rows, _scored(task, "same matrices zeroed", _zeroed(stack, edits)))
+
+
+def _row(result: ControlResult) -> Control:
+    return Control(
+        result.name, result.fitted, result.accuracy, float(result.log_loss.mean()), result.validation_accuracy
+    )
+
+
+def _scored(task: Task, name: str, stack: Stack) -> Control:
+    validation, test = (task.metrics(task.score(stack, split)) for split in ("validation", "test"))
+    return Control(name, "", test["accuracy"], test["log_loss"], validation["accuracy"])
+
+
+def _zeroed(stack: Stack, edits: list[AppliedEdit]) -> Stack:
+    places = dict.fromkeys((edit.layer, edit.matrix, edit.part, edit.expert) for edit in edits)
+    return Stack([Edit(layer, matrix, kind="zero", part=part, expert=expert) for layer, matrix, part, expert in places])

@@ -1,0 +1,146 @@
+"""Any task under one stack: base and LASER on both splits, controls, record, report, loggers."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from laser_lit.config import config_hash, plain
+from laser_lit.edits.row import AppliedEdit
+from laser_lit.edits.stack import Stack
+from laser_lit.jobs.controls import scored_controls
+from laser_lit.jobs.laser import ConfiguredStack
+from laser_lit.jobs.write import write_results
+from laser_lit.results import record as records
+from laser_lit.results.compare import compare
+from laser_lit.results.provenance import git_commit, versions
+from laser_lit.results.record import Control, Record, SplitResult, StackSource
+from laser_lit.results.store import ResultsStore
+from laser_lit.tasks.base import SPLITS, Task
+
+
+@dataclass
+class Scores:
+    """Per-example tables of one run.
+
+    Attributes:
+        base: by split.
+        laser: by split; empty without edits.
+        test_opened: how often the test split has been scored so far.
+        seconds: wall time by phase.
+    """
+
+    base: dict[str, pd.DataFrame] = field(default_factory=dict)
+    laser: dict[str, pd.DataFrame] = field(default_factory=dict)
+    test_opened: int | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Adds the time spent inside to a phase."""
+        start = time.perf_counter()
+        yield
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
+
+
+def run_task(task: Task, laser: ConfiguredStack, config: DictConfig) -> float:
+    """Returns the validation objective under the stack; this process writes the record if it is the one that writes.
+
+    Args:
+        task: what is scored.
+        laser: the edits.
+        config: the whole evaluation config.
+    """
+    edits = [] if laser.stack is None else laser.stack.resolve(task.matrices)
+    store = ResultsStore(results_folder(config, task))
+    content = task.content()
+    scores = score_both(task, laser.stack, store, content)
+    with scores.timed("controls"):
+        controls = scored_controls(task, laser.stack, edits, config)
+    objective = task.objective((scores.laser or scores.base)["validation"])
+    if task.writes:
+        record = _record(task, laser, edits, scores, config, content, controls)
+        tables = {split: (scores.base[split], scores.laser.get(split)) for split in SPLITS}
+        write_results(record, tables, laser.stack, edits, config)
+    return objective
+
+
+def results_folder(config: DictConfig, task: Task) -> Path:
+    """Returns where scored cells are kept across runs."""
+    if config.paths.results is not None:
+        return Path(config.paths.results)
+    return Path("results") / config.task.name / task.id.replace("/", "--") / config.data.name
+
+
+def score_both(task: Task, stack: Stack | None, store: ResultsStore, content: dict[str, Any]) -> Scores:
+    """Returns the tables of base and stack on both splits.
+
+    The base is scored once a model, data set and split, whatever the edits; several processes always score it, so that
+    none of them waits for another that found it on disk.
+    """
+    scores = Scores()
+    for split in SPLITS:
+        if split == "test" and task.writes:
+            scores.test_opened = store.open_test(config_hash(content))
+        with scores.timed("base"):
+            key = config_hash({**content, "part": split})
+            base = partial(task.score, None, split)
+            scores.base[split] = base() if task.processes > 1 else store.base_table(key, base)
+        if stack is not None:
+            with scores.timed("laser"):
+                scores.laser[split] = task.score(stack, split)
+    return scores
+
+
+def _record(
+    task: Task,
+    laser: ConfiguredStack,
+    edits: Sequence[AppliedEdit],
+    scores: Scores,
+    config: DictConfig,
+    content: dict[str, Any],
+    controls: tuple[Control, ...],
+) -> Record:
+    results = {split: _split_result(task, scores, split, config.seed) for split in SPLITS}
+    source = None if laser.stack is None else StackSource(laser.provenance or "typed", laser.verified)
+    entries = task.describe()
+    return Record(
+        task=config.task.name,
+        model=entries["model"],
+        data=entries["data"],
+        edits=tuple(_recorded(edit) for edit in edits),
+        test=results["test"],
+        validation=results["validation"],
+        config_hash=config_hash({**content, "edits": [asdict(_recorded(edit)) for edit in edits]}),
+        stack=source,
+        controls=controls,
+        test_opened=scores.test_opened,
+        device=task.device,
+        seed=config.seed,
+        warnings=tuple(laser.notes),
+        seconds=scores.seconds,
+        versions=versions(),
+        git=git_commit(),
+        config=plain(config),
+    )
+
+
+def _split_result(task: Task, scores: Scores, split: str, seed: int) -> SplitResult:
+    base = scores.base[split]
+    if not scores.laser:
+        return SplitResult(task.metrics(base))
+    laser = scores.laser[split]
+    weight = "n_tokens" if base["correct"].isna().all() else None
+    return SplitResult(task.metrics(base), task.metrics(laser), compare(base, laser, weight=weight, seed=seed))
+
+
+def _recorded(edit: AppliedEdit) -> records.AppliedEdit:
+    known = {field.name for field in fields(records.AppliedEdit)}
+    values = {name: value for name, value in asdict(edit).items() if name in known}
+    return records.AppliedEdit(**values, d=edit.d)

@@ -1,0 +1,52 @@
+"""What a finished run leaves behind: the files of its folder, the terminal's table, the loggers' entries."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import DictConfig
+from rich.console import Console
+
+from laser_lit.edits.row import AppliedEdit
+from laser_lit.edits.stack import Stack
+from laser_lit.lit.trainer import finish_loggers, make_loggers
+from laser_lit.report.html import write_report
+from laser_lit.report.tables import render_result
+from laser_lit.report.wandb import log_result
+from laser_lit.results.predictions import predictions_table, write_predictions
+from laser_lit.results.record import Record
+
+PIPE_WIDTH = 120
+"""Columns of the table where the output is no terminal."""
+
+
+def write_results(
+    record: Record,
+    tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame | None]],
+    stack: Stack | None,
+    edits: Sequence[AppliedEdit],
+    config: DictConfig,
+) -> None:
+    """Writes result.json, predictions.parquet, stack.yaml and report.html, logs them, and prints the table.
+
+    Args:
+        record: of the run.
+        tables: per split the per-example tables of base and LASER.
+        stack: what was applied; None for the base alone.
+        edits: the stack as resolved.
+        config: the whole evaluation config.
+    """
+    folder = Path(config.paths.output)
+    manifest = None if stack is None else folder / "stack.yaml"
+    if stack is not None and manifest is not None:
+        stack.save(manifest, edits, about={**record.model, "config_hash": record.config_hash})
+    predictions = predictions_table(tables)
+    write_predictions(predictions, folder / "predictions.parquet")
+    record.save(folder / "result.json")
+    write_report(folder, record, predictions)
+    loggers = make_loggers(config.logger, folder, f"{record.model['id']} {record.data['name']} {config.laser.name}")
+    log_result(loggers, record, predictions, manifest)
+    finish_loggers(loggers)
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console.print(render_result(record, folder))

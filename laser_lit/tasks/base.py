@@ -1,0 +1,70 @@
+"""What a task is: something that a search can score under any stack of edits, without knowing what it is about."""
+
+from typing import Any, Protocol
+
+import pandas as pd
+from torch import nn
+
+from laser_lit.edits.stack import Stack
+from laser_lit.models.matrices import MatrixMap
+from laser_lit.scoring.controls import AnswerLogits
+
+SPLITS = ("validation", "test")
+
+
+class Task(Protocol):
+    """A model, examples and a score for each example.
+
+    Attributes:
+        model: in eval mode.
+        matrices: the model's weight matrices.
+        id: name of the model in results.
+        processes: how many processes score together.
+        writes: whether this process writes results; one of them does.
+        device: where the model is scored, in words.
+    """
+
+    model: nn.Module
+    matrices: MatrixMap
+    id: str
+    processes: int
+    writes: bool
+    device: str
+
+    @property
+    def no_controls(self) -> str | None:
+        """Why the controls cannot be scored here, in words; None where they can."""
+        ...
+
+    def score(self, stack: Stack | None, split: str) -> pd.DataFrame:
+        """Returns a row an example (id, group, correct, log_loss, …) under a stack; the weights are back afterwards.
+
+        Args:
+            stack: the edits; None scores the model as it is.
+            split: "validation" or "test".
+        """
+        ...
+
+    def answer_logits(self, split: str) -> AnswerLogits:
+        """Returns the base's logits where the answers of a split are read."""
+        ...
+
+    def answer_name(self, column: int) -> str:
+        """Returns what a column of `answer_logits` stands for."""
+        ...
+
+    def metrics(self, table: pd.DataFrame) -> dict[str, Any]:
+        """Returns the numbers of a table, "accuracy" and "log_loss" among them."""
+        ...
+
+    def objective(self, table: pd.DataFrame) -> float:
+        """Returns what a search maximises."""
+        ...
+
+    def content(self) -> dict[str, Any]:
+        """Returns all that decides the scores besides edits and split: contents of model and data, scoring, seed."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the record's "model" and "data" entries."""
+        ...

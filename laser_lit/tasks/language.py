@@ -1,0 +1,246 @@
+"""A language model on a data set of prompts or text, scored under any stack through Lightning."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from lightning.pytorch import Trainer
+from omegaconf import DictConfig
+
+from laser_lit.data.example import ExampleSet, TextSet
+from laser_lit.data.fingerprint import fingerprint
+from laser_lit.data.module import RequestModule
+from laser_lit.data.registry import fit_tokenizer
+from laser_lit.data.split import Split, split
+from laser_lit.edits.callback import LaserCallback
+from laser_lit.edits.stack import Stack
+from laser_lit.errors import InputError, unknown_name
+from laser_lit.lit.evaluate import EvaluationModule
+from laser_lit.lit.trainer import LabelledProgressBar, make_trainer
+from laser_lit.models.content import content_hash
+from laser_lit.models.load import load_model
+from laser_lit.models.matrices import find_matrices
+from laser_lit.scoring.answers import outcomes
+from laser_lit.scoring.batches import Batches, pad_token
+from laser_lit.scoring.controls import AnswerLogits
+from laser_lit.scoring.inputs import context_length, model_kind
+from laser_lit.scoring.metrics import metrics
+from laser_lit.scoring.request import Request
+from laser_lit.scoring.requests import encode
+
+MOST_LOGITS = 2**28
+"""Largest number of logits that are held for the controls (1 GB in float32)."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split, ready to be scored.
+
+    Attributes:
+        examples: the split's examples, or the whole text.
+        requests: what the model is asked; their `index` is the row in `examples`, or the window.
+        groups: names of the groups.
+        n: rows of the table.
+    """
+
+    examples: ExampleSet | TextSet
+    requests: list[Request]
+    groups: frozenset[str]
+    n: int
+
+
+class LanguageTask:
+    """Scores a causal or masked language model; see `laser_lit.tasks.base.Task`."""
+
+    def __init__(self, config: DictConfig, examples: ExampleSet | TextSet) -> None:
+        """Loads the model and plans every sequence.
+
+        Args:
+            config: an evaluation config; of its model, `path` must be set.
+            examples: the data set.
+
+        Raises:
+            InputError: model, data and config do not go together.
+        """
+        self._config = config
+        model = config.model
+        self.model, self.tokenizer = load_model(
+            model.path,
+            revision=model.revision,
+            dtype=model.dtype,
+            device_map=model.device_map,
+            trust_remote_code=model.trust_remote_code,
+            kind=model.kind,
+        )
+        self.matrices = find_matrices(self.model, model.architecture)
+        if isinstance(examples, ExampleSet):
+            examples = fit_tokenizer(examples, config.data, self.tokenizer)
+        self.examples = examples
+        self.parts = self._plan(examples)
+        self._callback = LaserCallback(model=self.matrices)
+        self._module = EvaluationModule(self.model)
+        self.trainer: Trainer = make_trainer(config.trainer, [self._callback])
+        self.id = model_id(config)
+        self.processes = self.trainer.world_size
+        self.writes = self.trainer.is_global_zero
+        self.device = _device(self.trainer)
+
+    def _encode(self, examples: ExampleSet | TextSet) -> list[Request]:
+        config = self._config
+        limit = context_length(self.model)
+        if config.max_length is not None and limit is not None and config.max_length > limit:
+            raise InputError(f"max_length {config.max_length}: model {config.model.name} takes at most {limit} tokens")
+        return encode(
+            examples,
+            self.tokenizer,
+            model_kind(self.model),
+            config.scoring,
+            config.max_length or limit,
+        )
+
+    def _plan(self, examples: ExampleSet | TextSet) -> dict[str, Part]:
+        text = self._encode(examples) if isinstance(examples, TextSet) else []
+        units = [request.group for request in text] if isinstance(examples, TextSet) else examples
+        config = self._config
+        halves = split(units, mode=config.split, seed=config.seed, limit=config.data.limit)
+        if isinstance(examples, TextSet):
+            return {name: _text_part(examples, text, rows) for name, rows in _named(halves)}
+        return {name: self._example_part(examples, rows) for name, rows in _named(halves)}
+
+    def _example_part(self, examples: ExampleSet, rows: list[int]) -> Part:
+        chosen = replace(examples, examples=tuple(examples.examples[row] for row in rows))
+        groups = frozenset(example.group for example in chosen.examples)
+        return Part(chosen, self._encode(chosen), groups, len(rows))
+
+    def score(self, stack: Stack | None, split: str) -> pd.DataFrame:
+        """Returns the table of a split under a stack; the weights are back afterwards, bit for bit."""
+        return self._table(self._run(stack, split), split)
+
+    @property
+    def no_controls(self) -> str | None:
+        """Why controls that shift logits cannot be scored; None where they can."""
+        roles = {request.role for part in self.parts.values() for request in part.requests}
+        ids = {
+            request.targets for part in self.parts.values() for request in part.requests if request.role == "choices"
+        }
+        if roles - {"token", "choices"} or len(ids) > 1:
+            return f"the answers of data {self._config.data.name} are not read off a single place"
+        if self.processes > 1:
+            return "they are fitted on all logits at once, and several processes share the examples"
+        rows = sum(part.n for part in self.parts.values())
+        if rows * self.model.config.get_text_config().vocab_size > MOST_LOGITS:
+            return f"the logits of {rows:,} examples over the whole vocabulary do not fit memory; set data.limit"
+        return None
+
+    def answer_logits(self, split: str) -> AnswerLogits:
+        """Returns the base's logits where the answers are read: over the vocabulary, or over the choices."""
+        self._module.keep_logits = True
+        try:
+            scores = {score.number: score for score in self._run(None, split)}
+        finally:
+            self._module.keep_logits = False
+        requests, examples = self.parts[split].requests, self.parts[split].examples
+        logits = torch.stack([torch.as_tensor(scores[number].logits) for number in range(len(requests))])
+        if not isinstance(examples, ExampleSet) or examples.scoring != "choice":
+            return AnswerLogits(logits, torch.tensor([request.targets[0] for request in requests]))
+        gold = [example.choices.index(example.answer) for example in examples.examples]
+        return AnswerLogits(logits[:, requests[0].targets], torch.tensor(gold))
+
+    def answer_name(self, column: int) -> str:
+        """Returns the token or choice that a column of `answer_logits` stands for."""
+        if isinstance(self.examples, ExampleSet) and self.examples.scoring == "choice":
+            return self.examples.examples[0].choices[column]
+        return str(self.tokenizer.decode([column])).strip()
+
+    def _run(self, stack: Stack | None, split: str) -> list[Any]:
+        if split not in self.parts:
+            raise unknown_name("split", split, self.parts)
+        config = self._config
+        batches = Batches(self.parts[split].requests, pad_token(self.tokenizer), config.batch_size, side=config.padding)
+        bar = self.trainer.progress_bar_callback
+        if isinstance(bar, LabelledProgressBar):
+            bar.label = f"{'base' if stack is None else 'LASER'}, {split}"
+        self._callback.stack = stack
+        self.trainer.test(self._module, datamodule=RequestModule(batches), verbose=False)
+        return self._module.scores
+
+    def _table(self, scores: list[Any], split: str) -> pd.DataFrame:
+        part = self.parts[split]
+        return outcomes(
+            part.examples,
+            part.requests,
+            scores,
+            self._config.scoring,
+            tokenizer=self.tokenizer,
+            length_normalize=self._config.normalize_choices,
+        )
+
+    def metrics(self, table: pd.DataFrame) -> dict[str, Any]:
+        """Returns accuracy, log loss and the other numbers of a table."""
+        return metrics(table, self._config.scoring)
+
+    def objective(self, table: pd.DataFrame) -> float:
+        """Returns the accuracy, or minus the log loss of text."""
+        numbers = self.metrics(table)
+        return -numbers["log_loss"] if numbers["accuracy"] is None else numbers["accuracy"]
+
+    def content(self) -> dict[str, Any]:
+        """Returns what decides the scores besides edits and split."""
+        config = self._config
+        return {
+            "model": content_hash(self.model),
+            "data": fingerprint(self.examples),
+            "limit": config.data.limit,
+            "scoring": config.scoring,
+            "split": config.split,
+            "seed": config.seed,
+            "max_length": config.max_length,
+            "normalize_choices": config.normalize_choices,
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the record's "model" and "data" entries."""
+        config, validation, test = self._config, self.parts["validation"], self.parts["test"]
+        return {
+            "model": {
+                "id": self.id,
+                "revision": config.model.revision,
+                "dtype": str(self.model.dtype).removeprefix("torch."),
+                "parameters": self.model.num_parameters(),
+                "architecture": self.matrices.architecture,
+            },
+            "data": {
+                "name": config.data.name,
+                "revision": self.examples.revision,
+                "split": config.split,
+                "scoring": config.scoring,
+                "n_validation": validation.n,
+                "n_test": test.n,
+                "groups_validation": len(validation.groups),
+                "groups_test": len(test.groups),
+            },
+        }
+
+
+def model_id(config: DictConfig) -> str:
+    """Returns the model's name in results: the hub's id or the folder's name, or the built-in model's."""
+    if config.model.facts is not None:
+        return str(config.model.name)
+    path = Path(config.model.path)
+    return path.resolve().name if path.exists() else str(config.model.path)
+
+
+def _device(trainer: Trainer) -> str:
+    device = trainer.strategy.root_device
+    return f"{device.type} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+
+
+def _named(halves: Split) -> list[tuple[str, list[int]]]:
+    return [("validation", list(halves.validation)), ("test", list(halves.test))]
+
+
+def _text_part(text: TextSet, requests: list[Request], rows: list[int]) -> Part:
+    chosen = [requests[row] for row in rows]
+    return Part(text, chosen, frozenset(request.group for request in chosen), len(chosen))
