@@ -10,7 +10,7 @@ STAMP  := $(VENV)/installed.stamp
 PIP    := $(RUN) -m pip install -qq --disable-pip-version-check --no-input
 CHECKS := "-m ruff check ." "-m ruff format --check ." "-m mypy" tests/house/limits.py
 
-# Files in one group stay in one process, so what a module prepares for its tests is prepared once.
+# The tests of a file stay in one process, so what they share is prepared once.
 PYTEST := $(RUN) -m pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
 .DEFAULT_GOAL := help
