@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 os.environ.update(
     HF_HUB_OFFLINE="1",
@@ -14,6 +15,8 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
 )
 torch.set_num_threads(1)
+settings.register_profile("house", deadline=None)  # no test depends on how fast the machine is
+settings.load_profile("house")
 
 ROOT = Path(__file__).resolve().parent.parent
 NEVER_SKIPPED = ("reference", "browser")

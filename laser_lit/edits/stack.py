@@ -16,7 +16,6 @@ from laser_lit.edits.edit import Edit
 from laser_lit.edits.manifest import read_manifest, write_manifest
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.errors import InputError, unknown_name
-from laser_lit.files import cache_folder
 from laser_lit.linalg.cache import FactorCache, content_hash, shared_cache
 from laser_lit.linalg.svd import Svd
 from laser_lit.models.matrices import MatrixHandle, MatrixId, MatrixMap, find_matrices
@@ -152,7 +151,7 @@ class Stack:
 
     def _writes(self, matrices: MatrixMap, device: str | None = None) -> Iterator[_Write]:
         """Yields the writes one by one, so that `resolve` holds a single matrix at a time."""
-        changer = Changer(self.cache or shared_cache(cache_folder()), self.svd)
+        changer = Changer(self.cache or shared_cache(), self.svd)
         for id, edits in self._by_matrix(matrices).items():
             write = _computed(matrices[id], edits, changer)
             write.W = write.W if device is None else write.W.to(device)

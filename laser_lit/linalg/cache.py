@@ -39,7 +39,7 @@ class FactorCache:
             max_bytes: size of the folder beyond which the least recently used factors are removed.
             max_memory_bytes: size of the factors that this process keeps at hand.
         """
-        self.folder = Path(folder) if folder is not None else cache_folder() / "factors"
+        self.folder = Path(folder) if folder is not None else default_folder()
         self.max_bytes = max_bytes
         self.max_memory_bytes = max_memory_bytes
         self._memory: OrderedDict[str, Factors] = OrderedDict()
@@ -139,10 +139,19 @@ class FactorCache:
             self._memory.popitem(last=False)
 
 
+def shared_cache() -> FactorCache:
+    """Returns this process's one cache on the default folder, so that factors stay at hand from stack to stack."""
+    return _shared_cache(default_folder())
+
+
 @lru_cache(maxsize=8)
-def shared_cache(folder: Path) -> FactorCache:
-    """Returns this process's one cache on a folder, so that factors stay at hand from one stack to the next."""
+def _shared_cache(folder: Path) -> FactorCache:
     return FactorCache(folder)
+
+
+def default_folder() -> Path:
+    """Returns factors/ in the cache folder (LASER_LIT_CACHE, else ~/.cache/laser_lit)."""
+    return cache_folder() / "factors"
 
 
 def content_hash(W: Tensor) -> str:
