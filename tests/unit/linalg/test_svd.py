@@ -220,3 +220,16 @@ def test_ranks_out_of_range_are_refused() -> None:
         for rank in (-1, 3):
             with pytest.raises(InputError, match=r"0 … 2"):
                 call(rank)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("method", [*EXACT, "randomized"])
+@pytest.mark.parametrize("shape", [(60, 40), (40, 60), (1, 9)])
+def test_cuda_finds_the_same_truncation(method: str, shape: tuple[int, int]) -> None:
+    W = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    rank = min(8, *shape)
+    factors = factorize(W.cuda(), method, rank=rank)
+    assert {factors.U.device.type, factors.S.device.type, factors.Vh.device.type} == {"cuda"}
+    here = factorize(W, method, rank=rank)
+    torch.testing.assert_close(factors.low_rank(rank).cpu(), here.low_rank(rank), atol=1e-4, rtol=0)
