@@ -66,14 +66,14 @@ def gain_lines(gain: Gain) -> dict[str, str]:
     lines = {}
     if gain.accuracy is not None:
         lines["accuracy, points"] = signed(gain.accuracy, True)
-        lines["  95 % interval, bootstrap over groups"] = interval(gain.ci95, True)
-        lines["  p, sign flips over groups"] = p_value(gain.p).removeprefix("p = ")
+        lines["  95 % interval, group bootstrap"] = interval(gain.ci95, True)
+        lines["  p, group sign flips"] = p_value(gain.p).removeprefix("p = ")
         lines["  fixed / broken examples"] = f"{gain.fixed:,} / {gain.broken:,}"
-        lines["  p, exact McNemar by example"] = p_value(gain.mcnemar_p).removeprefix("p = ")
+        lines["  p, example-level exact McNemar"] = p_value(gain.mcnemar_p).removeprefix("p = ")
     if gain.log_loss is not None:
         lines["log loss, nats"] = signed(gain.log_loss, False)
-        lines["  95 % interval, over groups"] = interval(gain.log_loss_ci95, False)
-        lines["  p, over groups"] = p_value(gain.log_loss_p).removeprefix("p = ")
+        lines["  95 % interval"] = interval(gain.log_loss_ci95, False)
+        lines["  p"] = p_value(gain.log_loss_p).removeprefix("p = ")
     lines["examples / groups"] = f"{gain.n:,} / {gain.n_groups:,}"
     return lines
 

@@ -19,6 +19,7 @@ class Metric:
         share: shown in percent, its change in points.
         sign: +1 when more is better, -1 when less is, 0 when neither.
         main: shown on the terminal too.
+        of_data: a property of the examples, which no edit changes.
     """
 
     key: str
@@ -26,6 +27,7 @@ class Metric:
     share: bool
     sign: int
     main: bool = True
+    of_data: bool = False
 
 
 METRICS = (
@@ -40,7 +42,7 @@ METRICS = (
     Metric("perplexity", "perplexity", False, -1),
     Metric("token_accuracy", "token accuracy", True, 1),
     Metric("commonest_share", "commonest answer", True, 0),
-    Metric("majority_accuracy", "majority answer", True, 0, main=False),
+    Metric("majority_accuracy", "majority answer", True, 0, of_data=True),
 )
 
 
@@ -77,7 +79,8 @@ def changes(result: SplitResult, main_only: bool = False) -> list[Change]:
 def _change(metric: Metric, result: SplitResult) -> Change:
     base = _number(result.base[metric.key])
     laser = _number((result.laser or {}).get(metric.key))
-    if base is None or laser is None:
+    if base is None or laser is None or metric.of_data:
+        laser = None if metric.of_data else laser
         return Change(metric, value(base, metric.share), value(laser, metric.share), "", None)
     change = laser - base
     better = None if not metric.sign or not change else change * metric.sign > 0

@@ -26,7 +26,7 @@ def test_everything_a_reader_must_see_is_there_at_80_columns(record: Record):
     gain = record.test.gain
     for needed in (
         *("facts", "layer 2 fc_in", "rank 1 of 64", "0.015625", "0.931", "63.5 %", "90.5 %", "+27.0", "600 / 200"),
-        *("sign flips over groups", "exact McNemar by example", f"{gain.fixed} / {gain.broken}", "majority answer"),
+        *("group sign flips", "example-level exact McNemar", f"{gain.fixed} / {gain.broken}", "majority answer"),
         *("single-token bias", "−2.5 on “ the”", "validation", "scored 3 times", "p = 1e-5"),
     ):
         assert needed in text, needed

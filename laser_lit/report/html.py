@@ -1,0 +1,164 @@
+"""report.html: one file that shows a run and needs nothing else, drawn from its record and its predictions."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import yaml
+
+from laser_lit.files import write_text_atomic
+from laser_lit.report.examples import LIMIT, examples_payload
+from laser_lit.report.findings import gain_lines, headline, notices, opened, remedies
+from laser_lit.report.wording import amount, changes, matrix_name, signed, value
+from laser_lit.results.compare import Gain
+from laser_lit.results.predictions import read_predictions
+from laser_lit.results.record import Record, read_record
+
+FILE = "report.html"
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A gain with its interval on an axis that all splits share; positions in percent of the axis.
+
+    Attributes:
+        name: of the split.
+        text: the gain in words.
+        zero: where no gain is.
+        point: where the gain is.
+        low: lower end of the interval; None without one.
+        high: upper end.
+    """
+
+    name: str
+    text: str
+    zero: float
+    point: float
+    low: float | None
+    high: float | None
+
+
+def render_html(record: Record, predictions: pd.DataFrame, limit: int = LIMIT) -> str:
+    """Returns the page.
+
+    Args:
+        record: of the run.
+        predictions: as from `predictions_table`.
+        limit: largest number of examples on the page.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("laser_lit.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(value=value, amount=amount, matrix_name=matrix_name)
+    page = environment.get_template("report.html.j2").render(
+        record=record,
+        headline=headline(record),
+        notices=notices(record),
+        opened=opened(record),
+        results=_results(record),
+        strips=_strips(record),
+        remedies=remedies(record),
+        examples=examples_payload(predictions, limit),
+        command=_command(record),
+        source=(record.config.get("model") or {}).get("path") or record.model["id"],
+        config=yaml.safe_dump(dict(record.config), sort_keys=False, allow_unicode=True) if record.config else "",
+        facts=_facts(record),
+    )
+    return page + "\n"
+
+
+def write_report(folder: Path, record: Record, predictions: pd.DataFrame) -> Path:
+    """Writes report.html atomically and returns its path.
+
+    Args:
+        folder: the run folder.
+        record: of the run.
+        predictions: as from `predictions_table`.
+    """
+    path = folder / FILE
+    write_text_atomic(path, render_html(record, predictions))
+    return path
+
+
+def redraw(folder: Path) -> Path:
+    """Draws report.html again from a run folder's result.json and predictions.parquet, and returns its path.
+
+    Args:
+        folder: of a finished run.
+
+    Raises:
+        InputError: one of the files is missing or damaged.
+    """
+    return write_report(folder, read_record(folder), read_predictions(folder))
+
+
+def _results(record: Record) -> list[dict[str, Any]]:
+    """Returns the metrics and gains of each split, the reported one first."""
+    splits = [("test", record.test), ("validation", record.validation)]
+    return [
+        {"name": name, "changes": changes(result), "gain": gain_lines(result.gain) if result.gain else {}}
+        for name, result in splits
+        if result is not None
+    ]
+
+
+def _strips(record: Record) -> list[Strip]:
+    splits = [("test", record.test), ("validation", record.validation)]
+    gains = [(name, result.gain) for name, result in splits if result is not None and result.gain is not None]
+    found = [(name, *_main_gain(gain)) for name, gain in gains]
+    known = [(name, point, ci95, share) for name, point, ci95, share in found if point is not None]
+    ends = [0.0] + [end for _, point, ci95, _ in known for end in (point, *(ci95 or ()))]
+    low, width = min(ends), (max(ends) - min(ends)) or 1.0
+
+    def place(number: float) -> float:
+        return round(4 + 92 * (number - low) / width, 2)
+
+    return [
+        Strip(
+            name,
+            f"{signed(point, share)} {'points' if share else 'nats'}",
+            place(0.0),
+            place(point),
+            place(ci95[0]) if ci95 else None,
+            place(ci95[1]) if ci95 else None,
+        )
+        for name, point, ci95, share in known
+    ]
+
+
+def _main_gain(gain: Gain) -> tuple[float | None, tuple[float, float] | None, bool]:
+    """Returns the gain in accuracy, or in log loss where there is no accuracy, and which of them it is."""
+    if gain.accuracy is not None:
+        return gain.accuracy, gain.ci95, True
+    return gain.log_loss, gain.log_loss_ci95, False
+
+
+def _command(record: Record) -> str:
+    """Returns the command that applies the saved stack again."""
+    model, data = record.config.get("model") or {}, record.config.get("data") or {}
+    words = ["python", "evaluate.py"]
+    words += [f"model={model['name']}"] if model.get("name") else []
+    words += [f"model.path={model['path']}"] if model.get("name") == "local" and model.get("path") else []
+    words += [f"data={data['name']}"] if data.get("name") else []
+    words += [f"data.path={data['path']}"] if data.get("path") else []
+    return shlex.join([*words, "laser=file", f"laser.path={record.stack.file if record.stack else 'stack.yaml'}"])
+
+
+def _facts(record: Record) -> list[tuple[str, str]]:
+    """Returns what the numbers come from as pairs of label and text."""
+    entries: list[tuple[str, Any]] = [(f"model {name}", entry) for name, entry in record.model.items()]
+    entries += [(f"data {name.replace('_', ' ')}", entry) for name, entry in record.data.items()]
+    entries += [("device", record.device), ("seed", record.seed), ("commit", record.git)]
+    entries += [("config hash", record.config_hash)]
+    entries += [(f"{phase}, seconds", f"{seconds:.1f}") for phase, seconds in record.seconds.items()]
+    entries += list(record.versions.items())
+    return [
+        (name, f"{entry:,}" if isinstance(entry, int) else str(entry)) for name, entry in entries if entry is not None
+    ]

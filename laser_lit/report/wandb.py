@@ -1,0 +1,88 @@
+"""A result on W&B: config, metrics, the examples and the manifest of the stack."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from laser_lit.report.examples import examples_payload
+from laser_lit.results.record import Record, SplitResult, jsonable
+
+ROWS = 10_000
+"""Rows of a table that W&B shows; flipped examples come first when there are more."""
+
+
+@rank_zero_only
+def log_result(
+    loggers: Logger | Iterable[Logger], record: Record, predictions: pd.DataFrame, stack_path: Path | None = None
+) -> None:
+    """Adds a result to the run of every W&B logger, online or offline; other loggers are passed over.
+
+    Args:
+        loggers: one of Lightning's loggers, or several.
+        record: of the run.
+        predictions: as from `predictions_table`.
+        stack_path: manifest of the edits, uploaded as an artifact; None for a run without edits.
+    """
+    for logger in [loggers] if isinstance(loggers, Logger) else loggers:
+        if isinstance(logger, WandbLogger):
+            _log(logger.experiment, record, predictions, stack_path)
+
+
+def flat_metrics(record: Record) -> dict[str, float | int | bool]:
+    """Returns every number of the record by a path such as "test/base/accuracy" or "validation/gain/p".
+
+    Args:
+        record: of the run.
+    """
+    flat: dict[str, float | int | bool] = {}
+    for split, result in (("test", record.test), ("validation", record.validation)):
+        if result is not None:
+            flat |= {f"{split}/{name}": number for name, number in _of_split(result).items()}
+    for control in record.controls:
+        numbers = {"test/accuracy": control.accuracy, "test/log_loss": control.log_loss}
+        numbers["validation/accuracy"] = control.validation_accuracy
+        flat |= _numbers({f"controls/{control.name}/{name}": number for name, number in numbers.items()})
+    return flat | _numbers({"test_opened": record.test_opened})
+
+
+def _of_split(result: SplitResult) -> dict[str, float | int | bool]:
+    flat = _numbers({f"base/{name}": number for name, number in result.base.items()})
+    flat |= _numbers({f"laser/{name}": number for name, number in (result.laser or {}).items()})
+    if result.gain is not None:
+        for name, entry in asdict(result.gain).items():
+            ends = (
+                zip((f"{name}_low", f"{name}_high"), entry, strict=True)
+                if isinstance(entry, tuple)
+                else [(name, entry)]
+            )
+            flat |= _numbers({f"gain/{end}": number for end, number in ends})
+    return flat
+
+
+def _numbers(entries: Mapping[str, Any]) -> dict[str, float | int | bool]:
+    plain = jsonable(entries)
+    return {name: entry for name, entry in plain.items() if isinstance(entry, int | float)}
+
+
+def _log(run: Any, record: Record, predictions: pd.DataFrame, stack_path: Path | None) -> None:
+    import wandb
+
+    run.config.update(
+        {**jsonable(record.config), "config_hash": record.config_hash, "versions": dict(record.versions)},
+        allow_val_change=True,
+    )
+    run.summary.update(flat_metrics(record))
+    columns = examples_payload(predictions, ROWS)["columns"]
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    run.log({"examples": wandb.Table(columns=list(columns), data=rows)})
+    if stack_path is not None:
+        model = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(record.model["id"]))[-80:]
+        artifact = wandb.Artifact(f"stack-{model}-{record.config_hash}", type="stack")
+        artifact.add_file(str(stack_path), policy="immutable")  # offline runs refer to the file, not to a copy
+        run.log_artifact(artifact)

@@ -1,0 +1,82 @@
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
+
+from laser_lit.report.wandb import flat_metrics, log_result
+from laser_lit.results.record import Record
+
+HEADER, BLOCK = 7, 32_768  # the run file is a log of leveldb's: a file header, then chunks in blocks
+
+
+def records(path: Path, messages: ModuleType) -> Iterator[tuple[str, object]]:
+    """Yields the kind and content of everything in an offline run's file."""
+    raw, at, message = path.read_bytes(), HEADER, b""
+    while at + HEADER <= len(raw):
+        if BLOCK - at % BLOCK < HEADER:
+            at += BLOCK - at % BLOCK
+            continue
+        _, size, kind = struct.unpack("<IHB", raw[at : at + HEADER])
+        message += raw[at + HEADER : at + HEADER + size]
+        at += HEADER + size
+        if kind in (1, 4):  # a whole message, or the last chunk of one
+            parsed = messages.Record.FromString(message)
+            message = b""
+            name = parsed.WhichOneof("record_type")
+            yield name, getattr(parsed, name)
+
+
+def test_metrics_are_flat_finite_and_complete(record: Record):
+    flat = flat_metrics(record)
+    assert flat["test/base/accuracy"] == record.test.base["accuracy"]
+    assert flat["validation/gain/accuracy"] == record.validation.gain.accuracy
+    assert (flat["test/gain/ci95_low"], flat["test/gain/ci95_high"]) == record.test.gain.ci95
+    assert flat["controls/single-token bias/test/accuracy"] == 0.897
+    assert flat["test_opened"] == 3
+    assert "test/base/f1" not in flat
+    assert "controls/zeroed MLP/test/log_loss" not in flat
+    assert json.loads(json.dumps(flat, allow_nan=False)) == flat
+
+
+def test_other_loggers_are_passed_over(record: Record, predictions: pd.DataFrame, tmp_path: Path):
+    log_result(CSVLogger(tmp_path), record, predictions)
+    log_result([], record, predictions)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_an_offline_run_holds_config_metrics_examples_and_stack(
+    record: Record, predictions: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    wandb = pytest.importorskip("wandb")
+    messages = pytest.importorskip("wandb.proto.wandb_internal_pb2")
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
+    stack = tmp_path / "stack.yaml"
+    stack.write_text("edits: []\n")
+    logger = WandbLogger(save_dir=str(tmp_path), offline=True, project="laser_lit")
+    log_result([CSVLogger(tmp_path), logger], record, predictions, stack)
+    wandb.finish()
+    wandb.teardown()  # finish() returns before its service has written the file
+    (path,) = tmp_path.rglob("run-*.wandb")
+    found = list(records(path, messages))
+    config = {
+        item.key: json.loads(item.value_json) for kind, entry in found if kind == "config" for item in entry.update
+    }
+    summary = {
+        item.key: json.loads(item.value_json) for kind, entry in found if kind == "summary" for item in entry.update
+    }
+    assert config["config_hash"] == record.config_hash
+    assert config["laser"] == {"layer": 2, "matrix": "fc_in"}
+    assert summary["test/gain/accuracy"] == pytest.approx(record.test.gain.accuracy)
+    artifacts = {entry.type: entry for kind, entry in found if kind == "artifact"}
+    assert artifacts["stack"].manifest.contents[0].path == "stack.yaml"
+    assert artifacts["stack"].manifest.contents[0].local_path == str(stack)
+    (table,) = tmp_path.rglob("*.table.json")
+    content = json.loads(table.read_text())
+    assert len(content["data"]) == len(predictions)
+    assert {"prompt", "answer", "base_prediction", "laser_prediction", "outcome"} <= set(content["columns"])
