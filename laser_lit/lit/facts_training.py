@@ -2,13 +2,9 @@
 
 import hashlib
 import json
-import os
 import platform
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +15,6 @@ import torch
 import transformers
 from filelock import FileLock
 from lightning.pytorch.plugins.environments import LightningEnvironment
-from transformers.utils import logging as hf_logging
 
 from laser_lit.config import TrainerConfig
 from laser_lit.data.facts import (
@@ -33,16 +28,12 @@ from laser_lit.data.facts import (
 )
 from laser_lit.errors import InputError
 from laser_lit.files import cache_folder
+from laser_lit.lit.facts_folder import is_complete, save_model
 from laser_lit.lit.finetune import Batch, CausalLMModule
 from laser_lit.lit.trainer import make_trainer
 
 RECIPE = 1
 """Raised whenever the same config would train another model, so that older cached models are left alone."""
-
-COUNTS = "counts.json"
-RECORD = "training.json"
-FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", COUNTS, RECORD)
-"""What a complete checkpoint holds, RECORD written last."""
 
 _NOTE = "Training the built-in facts model ({steps} steps, about half a minute on 2 cores) into {folder}"
 
@@ -78,11 +69,15 @@ class FactsTraining:
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "steps", "batch_size"):
             if getattr(self, name) < 1:
-                raise InputError(f"model.{name} {getattr(self, name)}: must be at least 1")
-        if self.width % (4 * self.heads):
-            raise InputError(f"model.width {self.width}: must be a multiple of 4 * model.heads = {4 * self.heads}")
-        if self.seed < 0:
-            raise InputError(f"model.seed {self.seed}: must be at least 0")
+                raise InputError(f"model.facts.{name} {getattr(self, name)}: must be at least 1")
+        for name in ("seed", "warmup", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"model.facts.{name} {getattr(self, name)}: must be at least 0")
+        if not self.learning_rate > 0:
+            raise InputError(f"model.facts.learning_rate {self.learning_rate}: must be above 0")
+        unit = 4 * self.heads
+        if self.width % unit:
+            raise InputError(f"model.facts.width {self.width}: must be a multiple of 4 * model.facts.heads = {unit}")
 
 
 def facts_training(config: Mapping[str, Any]) -> FactsTraining:
@@ -101,11 +96,6 @@ def facts_checkpoint(training: FactsTraining) -> Path:
     """
     content = json.dumps([RECIPE, asdict(training)], sort_keys=True)
     return cache_folder() / "models" / f"facts-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
-
-
-def is_complete(folder: Path) -> bool:
-    """Returns whether a folder holds every file of a trained model."""
-    return all((folder / name).is_file() for name in FILES)
 
 
 def ensure_facts_model(training: FactsTraining | Mapping[str, Any], **trainer: Any) -> Path:
@@ -172,7 +162,7 @@ def train_facts(
         "threads": torch.get_num_threads(),
         "versions": _versions(),
     }
-    _save(folder, model.eval(), world, count_facts(world, sentences), record)
+    save_model(folder, model.eval(), world_tokenizer(world), count_facts(world, sentences), record)
     return record
 
 
@@ -228,51 +218,3 @@ class _Batches:
 def _versions() -> dict[str, str]:
     modules = {"torch": torch, "transformers": transformers, "lightning": lightning, "numpy": np}
     return {"python": platform.python_version(), **{name: module.__version__ for name, module in modules.items()}}
-
-
-def _save(
-    folder: Path,
-    model: transformers.GPTJForCausalLM,
-    world: World,
-    counts: dict[str, dict[str, int]],
-    record: dict[str, Any],
-) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        with _no_progress_bars():
-            model.save_pretrained(temporary)
-        world_tokenizer(world).save_pretrained(temporary)
-        (temporary / COUNTS).write_text(json.dumps(counts, indent=0), encoding="utf-8")
-        (temporary / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
-        _publish(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    shown = hf_logging.is_progress_bar_enabled()
-    hf_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            hf_logging.enable_progress_bar()
-
-
-def _publish(temporary: Path, folder: Path) -> None:
-    """Renames a finished folder into place; a complete one that is already there stays."""
-    for file in temporary.iterdir():
-        file.chmod(0o644)
-        with file.open("rb+") as handle:
-            os.fsync(handle.fileno())
-    temporary.chmod(0o755)
-    if folder.exists() and not is_complete(folder):
-        folder.rename(temporary.with_suffix(".incomplete"))
-        shutil.rmtree(temporary.with_suffix(".incomplete"))
-    try:
-        temporary.rename(folder)
-    except OSError:
-        if not is_complete(folder):
-            raise
