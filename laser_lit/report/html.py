@@ -56,6 +56,7 @@ def render_html(record: Record, predictions: pd.DataFrame, limit: int = LIMIT) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "allow_nan": False}
     environment.filters.update(value=value, amount=amount, matrix_name=matrix_name)
     page = environment.get_template("report.html.j2").render(
         record=record,

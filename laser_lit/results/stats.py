@@ -90,11 +90,7 @@ def sign_flip_p(
     observed = abs(changed.sum()) - 1e-9 * np.abs(changed).sum()
     if changed.size <= _BLOCK:
         return float(np.mean(np.abs(_signed_sums(changed)) >= observed))
-    rng = np.random.default_rng(seed)
-    flipped = np.zeros(resamples)
-    for start in range(0, changed.size, _BLOCK):
-        table = _signed_sums(changed[start : start + _BLOCK])
-        flipped += table[rng.integers(0, table.size, size=resamples, dtype=np.uint16)]
+    flipped = _random_signed_sums(changed, resamples, np.random.default_rng(seed))
     return float((1 + np.count_nonzero(np.abs(flipped) >= observed)) / (1 + resamples))
 
 
@@ -170,6 +166,15 @@ def _signed_sums(values: Floats) -> Floats:
     sums = np.zeros(1)
     for value in values:
         sums = np.concatenate([sums - value, sums + value])
+    return sums
+
+
+def _random_signed_sums(values: Floats, resamples: int, rng: np.random.Generator) -> Floats:
+    """Returns the sums of random sign patterns, a block of values at a time looked up among all of its patterns."""
+    sums = np.zeros(resamples)
+    for start in range(0, values.size, _BLOCK):
+        table = _signed_sums(values[start : start + _BLOCK])
+        sums += table[rng.integers(0, table.size, size=resamples, dtype=np.uint16)]
     return sums
 
 

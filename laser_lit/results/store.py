@@ -105,10 +105,12 @@ class ResultsStore:
         """
         path = self.folder / f"base-{_checked(config_hash)}.parquet"
         table = _read_table(path)
-        if table is None:
-            table = compute()
-            _write_table(table, path)
-        return table
+        if table is not None:
+            return table
+        computed = compute()
+        _write_table(computed, path)
+        written = _read_table(path)  # parquet changes some types: a first run must give what later runs read
+        return computed if written is None else written
 
     def open_test(self, key: str) -> int:
         """Returns how often a test split has been opened, this time included.

@@ -109,6 +109,12 @@ def test_base_table_is_computed_once(tmp_path: Path):
     assert len(calls) == 2
 
 
+def test_first_and_later_reads_of_a_base_table_have_the_same_types(tmp_path: Path):
+    table = pd.DataFrame({"id": ["a", "b"], "top5": [True, None], "choices": [("x", "y"), None], "f1": [None, None]})
+    first = ResultsStore(tmp_path).base_table("h", lambda: table)
+    pd.testing.assert_frame_equal(first, ResultsStore(tmp_path).base_table("h", pd.DataFrame))
+
+
 def test_every_flipped_byte_and_every_cut_of_a_base_table_is_noticed(tmp_path: Path):
     table = pd.DataFrame({"id": ["a", "b"], "log_loss": [0.1, 2.0]})
     store = ResultsStore(tmp_path)
