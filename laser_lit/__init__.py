@@ -1,1 +1,61 @@
-"""laser_lit: what transformer weight matrices hold, and better models by removing some of it."""
+"""laser_lit: what transformer weight matrices hold, and better models by removing some of it.
+
+The public API; a name is imported when it is first used, so that light parts stay light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from laser_lit.data.registry import load_data
+    from laser_lit.edits.callback import LaserCallback
+    from laser_lit.edits.edit import Edit
+    from laser_lit.edits.stack import Stack
+    from laser_lit.errors import InputError
+    from laser_lit.linalg.svd import Factors, factorize
+    from laser_lit.models.load import load_model
+    from laser_lit.models.matrices import MatrixId, MatrixMap, find_matrices
+    from laser_lit.results.compare import compare
+    from laser_lit.scoring.score import score
+
+_HOMES = {
+    "Edit": "laser_lit.edits.edit",
+    "Factors": "laser_lit.linalg.svd",
+    "InputError": "laser_lit.errors",
+    "LaserCallback": "laser_lit.edits.callback",
+    "MatrixId": "laser_lit.models.matrices",
+    "MatrixMap": "laser_lit.models.matrices",
+    "Stack": "laser_lit.edits.stack",
+    "compare": "laser_lit.results.compare",
+    "factorize": "laser_lit.linalg.svd",
+    "find_matrices": "laser_lit.models.matrices",
+    "load_data": "laser_lit.data.registry",
+    "load_model": "laser_lit.models.load",
+    "score": "laser_lit.scoring.score",
+}
+
+__all__ = [
+    "Edit",
+    "Factors",
+    "InputError",
+    "LaserCallback",
+    "MatrixId",
+    "MatrixMap",
+    "Stack",
+    "compare",
+    "factorize",
+    "find_matrices",
+    "load_data",
+    "load_model",
+    "score",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'laser_lit' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -22,7 +22,7 @@ def run(config: DictConfig) -> float:
     laser = configured_stack(config)
     examples = load_data(config.data)
     if config.model.facts is not None:
-        training = facts_training(config.model.facts)
+        training = facts_training({**config.model.facts, "world": config.data.world})
         config.model.path = str(ensure_facts_model(training, progress=config.trainer.progress_bar))
     return run_task(LanguageTask(config, examples), laser, config)
 

@@ -7,7 +7,8 @@ from omegaconf import DictConfig
 
 from laser_lit.config import plain
 from laser_lit.errors import InputError
-from laser_lit.lit.facts_training import RECORD, ensure_facts_model, facts_checkpoint, facts_training, is_complete
+from laser_lit.lit.facts_folder import RECORD, is_complete
+from laser_lit.lit.facts_training import ensure_facts_model, facts_checkpoint, facts_training
 from laser_lit.lit.trainer import finish_loggers, make_loggers
 
 
@@ -22,7 +23,7 @@ def run(config: DictConfig) -> float:
             f"task=facts trains the built-in model, not model={config.model.name} data={config.data.name}; "
             "use model=facts with data=facts or data=facts_distractor"
         )
-    training = facts_training(config.model.facts)
+    training = facts_training({**config.model.facts, "world": config.data.world})
     folder = facts_checkpoint(training)
     if is_complete(folder):
         print(f"already trained: {folder} (remove the folder to train it again)")  # noqa: T201
@@ -32,7 +33,8 @@ def run(config: DictConfig) -> float:
         for logger in loggers:
             logger.log_hyperparams(plain(config))
         ensure_facts_model(training, progress=config.trainer.progress_bar, logger=loggers)
-        finish_loggers(loggers)
+        for line in finish_loggers(loggers):
+            print(line)  # noqa: T201
     record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     print(f"final loss {record['final_loss']:.4f} nats a token, {record['seconds']:.0f} s, in {folder}")  # noqa: T201
     return float(record["final_loss"])

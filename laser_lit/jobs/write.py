@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+from lightning.pytorch.loggers import CSVLogger
 from omegaconf import DictConfig
 from rich.console import Console
 
@@ -13,7 +14,7 @@ from laser_lit.edits.stack import Stack
 from laser_lit.lit.trainer import finish_loggers, make_loggers
 from laser_lit.report.html import write_report
 from laser_lit.report.tables import render_result
-from laser_lit.report.wandb import log_result
+from laser_lit.report.wandb import flat_metrics, log_result
 from laser_lit.results.predictions import predictions_table, write_predictions
 from laser_lit.results.record import Record
 
@@ -46,7 +47,12 @@ def write_results(
     record.save(folder / "result.json")
     write_report(folder, record, predictions)
     loggers = make_loggers(config.logger, folder, f"{record.model['id']} {record.data['name']} {config.laser.name}")
+    for logger in loggers:
+        if isinstance(logger, CSVLogger):
+            logger.log_metrics(flat_metrics(record))
     log_result(loggers, record, predictions, manifest)
-    finish_loggers(loggers)
+    said = finish_loggers(loggers)
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     console.print(render_result(record, folder))
+    for line in said:
+        console.print(f"  {line}", style="dim", highlight=False, soft_wrap=True)

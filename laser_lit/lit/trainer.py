@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import wandb
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
@@ -101,14 +102,19 @@ def make_loggers(config: LoggerConfig, output: Path, name: str) -> list[Logger]:
                 group=config.group,
                 tags=list(config.tags),
                 offline=mode in ("offline", "dryrun"),
+                settings=wandb.Settings(silent=True),
             )
         )
     return loggers
 
 
-def finish_loggers(loggers: list[Logger]) -> None:
-    """Closes every logger, so that the next job of a multirun starts its own W&B run."""
+def finish_loggers(loggers: list[Logger]) -> list[str]:
+    """Returns where each W&B run is, a line a run; closes all loggers, so that a multirun's next job starts anew."""
+    said = []
     for logger in loggers:
         logger.finalize("success")
         if isinstance(logger, WandbLogger):
-            logger.experiment.finish()
+            run = logger.experiment
+            said.append(f"W&B: {run.url}" if run.url else f"W&B, offline: wandb sync {Path(run.dir).parent}")
+            run.finish()
+    return said
