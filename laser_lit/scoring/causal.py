@@ -9,9 +9,7 @@ from laser_lit.scoring.request import Protocol, Request
 from laser_lit.scoring.tokens import answer_length, answers_ids, begins_with_bos, cut_left, prompt_ids, separate
 
 
-def encode_causal(
-    examples: ExampleSet, tokenizer: Any, scoring: Protocol, max_length: int | None, chat_template: bool
-) -> list[Request]:
+def encode_causal(examples: ExampleSet, tokenizer: Any, scoring: Protocol, max_length: int | None) -> list[Request]:
     """Returns the requests of every example, in order.
 
     Choices that are one token each are read at the prompt's last position; others are teacher forced, one sequence a
@@ -24,27 +22,21 @@ def encode_causal(
             Llama 2 script does, trailing spaces of a prompt stay in it, and of an answer's tokens those are scored
             that decode to it, without a space that is a token by itself.
         max_length: tokens the model takes, or None.
-        chat_template: render prompts by the tokenizer's chat template, unless the data set's are chat turns already.
 
     Raises:
-        InputError: no chat template, or an answer longer than the model's context.
+        InputError: an answer longer than the model's context.
     """
-    encoder = _Encoder(examples, tokenizer, scoring, max_length, chat_template)
+    encoder = _Encoder(examples, tokenizer, scoring, max_length)
     return [request for index, example in enumerate(examples.examples) for request in encoder(index, example)]
 
 
 class _Encoder:
-    def __init__(
-        self, examples: ExampleSet, tokenizer: Any, scoring: Protocol, max_length: int | None, chat_template: bool
-    ) -> None:
-        self.render = chat_template and not examples.chat_template
-        if self.render and not getattr(tokenizer, "chat_template", None):
-            raise InputError("this tokenizer has no chat template; leave the chat template off")
+    def __init__(self, examples: ExampleSet, tokenizer: Any, scoring: Protocol, max_length: int | None) -> None:
         self.examples = examples
         self.tokenizer = tokenizer
         self.paper = scoring == "paper"
         self.max_length = max_length
-        self.special = not (chat_template or examples.chat_template)
+        self.special = not examples.chat_template
         self.always_generate = examples.scoring == "generate" or (self.paper and begins_with_bos(tokenizer))
 
     def __call__(self, index: int, example: Example) -> list[Request]:
@@ -62,9 +54,6 @@ class _Encoder:
         return requests + [self._forced(index, "target_new", prompt, ids, words[1]) for ids in new]
 
     def _prompt(self, text: str) -> tuple[str, str]:
-        if self.render:
-            message = [{"role": "user", "content": text}]
-            text = self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
         if not self.special:
             return text, ""
         return (text, " ") if self.paper else separate(text)

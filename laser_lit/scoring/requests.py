@@ -21,7 +21,6 @@ def encode(
     *,
     window: int | None = None,
     stride: int | None = None,
-    chat_template: bool = False,
 ) -> list[Request]:
     """Returns what to ask of a model to score a data set.
 
@@ -33,15 +32,11 @@ def encode(
         max_length: tokens the model takes; longer prompts lose their beginning. None: no limit.
         window: text only: tokens in a window; default the text's own, or `max_length` where that is less.
         stride: text only: tokens scored in a window, the rest being context; default `window`.
-        chat_template: causal only: render each prompt as a user's message by the tokenizer's chat template, unless
-            the data set's prompts are chat turns already.
 
     Raises:
         InputError: an example has no answer, an answer is not among its choices, a sequence-to-sequence model.
     """
     check_protocol(scoring)
-    if kind == "seq2seq":
-        raise InputError("sequence-to-sequence models are not scored; use a causal or a masked model")
     if kind not in ("causal", "masked"):
         raise unknown_name("kind of model", kind, ("causal", "masked"))
     if max_length is not None and max_length < 2:
@@ -51,11 +46,11 @@ def encode(
             raise InputError(f"perplexity on {examples.name} needs a causal model; a masked model has none")
         return encode_windows(examples, tokenizer, scoring, max_length, window, stride)
     _check(examples)
-    if kind == "masked" and (chat_template or examples.chat_template):
-        raise InputError("a masked model has no chat template; leave the chat template off")
+    if kind == "masked" and examples.chat_template:
+        raise InputError("a masked model has no chat template; leave data.chat_template off")
     if kind == "masked":
         return encode_masked(examples, tokenizer, scoring, max_length)
-    return encode_causal(examples, tokenizer, scoring, max_length, chat_template)
+    return encode_causal(examples, tokenizer, scoring, max_length)
 
 
 def _check(examples: ExampleSet) -> None:

@@ -28,7 +28,6 @@ def score(
     stop: Sequence[str] = (),
     window: int | None = None,
     stride: int | None = None,
-    chat_template: bool = False,
 ) -> pd.DataFrame:
     """Returns the table of outcomes of a model on a data set (see `outcomes`).
 
@@ -44,27 +43,10 @@ def score(
         stop: see `outcomes`.
         window: see `encode`.
         stride: see `encode`.
-        chat_template: see `encode`.
     """
     limit = context_length(model)
-    requests = encode(
-        examples,
-        tokenizer,
-        model_kind(model),
-        scoring,
-        limit,
-        window=window,
-        stride=stride,
-        chat_template=chat_template,
-    )
+    requests = encode(examples, tokenizer, model_kind(model), scoring, limit, window=window, stride=stride)
     batches = Batches(requests, pad_token(tokenizer), batch_size, max_tokens, side)
     scores = [score for batch in batches for score in score_batch(model, batch)]
-    return outcomes(
-        examples,
-        requests,
-        scores,
-        scoring,
-        tokenizer=tokenizer,
-        length_normalize=length_normalize,
-        stop=stop,
-    )
+    options = {"tokenizer": tokenizer, "length_normalize": length_normalize, "stop": stop}
+    return outcomes(examples, requests, scores, scoring, **options)

@@ -73,19 +73,12 @@ def test_prompts_that_generate_leave_room(tokenizer: Any) -> None:
 
 
 def test_chat_turns_get_no_special_tokens_and_no_space(bos_tokenizer: Any) -> None:
-    import copy
-
-    chat = copy.deepcopy(bos_tokenizer)
-    chat.chat_template = "[BOS] w0 {{ messages[0]['content'] }} w9 "
-    (request,) = encode(one("choice", choices=("w4", "w5")), chat, chat_template=True)
+    turn = replace(one("choice", choices=("w4", "w5"), prompt="[BOS] w0 w1 w2 w3 w9 "), chat_template=True)
+    (request,) = encode(turn, bos_tokenizer)
     assert request.tokens == (1, *ids(0, 1, 2, 3, 9))
-    rendered = replace(one("choice", choices=("w4", "w5"), prompt="[BOS] w0 w1 w2 w3 w9 "), chat_template=True)
-    for flag in (False, True):
-        assert encode(rendered, chat, chat_template=flag) == [request]
-    with pytest.raises(InputError, match="no chat template"):
-        encode(one("token"), bos_tokenizer, chat_template=True)
+    assert request.targets == ids(4, 5)
     with pytest.raises(InputError, match="masked model has no chat template"):
-        encode(rendered, chat, "masked")
+        encode(turn, bos_tokenizer, "masked")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +100,7 @@ def test_bad_examples_are_refused(tokenizer: Any, data: ExampleSet, message: str
 def test_bad_arguments_are_refused(tokenizer: Any, sets: Callable) -> None:
     with pytest.raises(UnknownNameError, match="nearest: paper"):
         encode(sets("token"), tokenizer, scoring="papers")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="sequence-to-sequence"):
+    with pytest.raises(InputError, match="unknown kind of model .seq2seq."):
         encode(sets("token"), tokenizer, "seq2seq")  # type: ignore[arg-type]
     with pytest.raises(UnknownNameError, match="kind of model"):
         encode(sets("token"), tokenizer, "causl")  # type: ignore[arg-type]
