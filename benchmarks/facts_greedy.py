@@ -20,6 +20,7 @@ import torch
 
 from laser_lit.data.example import ExampleSet
 from laser_lit.data.facts import FactsConfig, facts_examples
+from laser_lit.data.facts.words import GENERIC
 from laser_lit.data.split import split
 from laser_lit.edits.edit import Edit
 from laser_lit.edits.stack import Stack
@@ -79,10 +80,11 @@ class Bench:
             scores = [score for batch in part.batches for score in score_batch(self.model, batch)]
         return outcomes(part.examples, part.requests, scores, "strict", tokenizer=self.tokenizer)
 
-    def logits(self, name: str) -> AnswerLogits:
-        """Returns the base's logits where the answers of a split are read."""
+    def logits(self, name: str, stack: Stack | None = None) -> AnswerLogits:
+        """Returns the logits where the answers of a split are read, under a stack."""
         part = self.parts[name]
-        scores = [score for batch in part.batches for score in score_batch(self.model, batch, keep_logits=True)]
+        with (stack or Stack([])).applied(self.matrices):
+            scores = [score for batch in part.batches for score in score_batch(self.model, batch, keep_logits=True)]
         rows = [score.logits for score in sorted(scores, key=lambda score: score.number) if score.logits is not None]
         return AnswerLogits(torch.stack(rows), torch.tensor([request.targets[0] for request in part.requests]))
 
@@ -164,6 +166,20 @@ def controls(bench: Bench, first: Edit) -> list[ControlResult]:
     return results
 
 
+def suppression(bench: Bench, first: Edit) -> dict[str, float]:
+    """Returns what the first edit does to "the", and to all other words once "the" is out of the way, on test."""
+    generic = bench.tokenizer.convert_tokens_to_ids(GENERIC)
+    base, laser = bench.logits("test"), bench.logits("test", Stack([first]))
+    found = {}
+    others = []
+    for name, answers in {"base": base, "laser": laser}.items():
+        found[f"says_the_{name}"] = float((answers.logits.argmax(-1) == generic).float().mean())
+        others.append(answers.logits.index_fill(1, torch.tensor([generic]), -torch.inf).argmax(-1))
+        found[f"right_without_the_{name}"] = float((others[-1] == answers.gold).float().mean())
+    found["same_best_other_word"] = float((others[0] == others[1]).float().mean())
+    return found
+
+
 def quintiles(base: pd.DataFrame, laser: pd.DataFrame, counts: dict[str, dict[str, int]]) -> list[dict[str, float]]:
     """Returns accuracy of base and LASER on fifths of the test prompts, by how often the true fact was told."""
     told = base["group"].map(lambda fact: counts[fact]["true"]).to_numpy()
@@ -192,6 +208,7 @@ def report(found: dict[str, Any]) -> None:
         )
     for name, control in found["controls"].items():
         print(f"{name:26s} validation {control['validation']:.1%}  test {control['test']:.1%}  {control['fitted']}")
+    print(", ".join(f"{name} {value:.1%}" for name, value in found["suppression"].items()))
     for row in found["quintiles"]:
         print(
             f"told {row['told_from']:4d} to {row['told_to']:5d} times: {row['base']:.1%} -> {row['laser']:.1%} "
@@ -226,6 +243,7 @@ def main() -> None:
             result.name: {"fitted": result.fitted, "validation": result.validation_accuracy, "test": result.accuracy}
             for result in controls(bench, path[0])
         },
+        "suppression": suppression(bench, path[0]),
         "quintiles": quintiles(base, bench.score("test", Stack(path[:1])), counts),
     }
     report(found)

@@ -48,7 +48,7 @@ class FactsTrainingConfig:
     heads: int = 4
     steps: int = 1200
     batch_size: int = 128
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     weight_decay: float = 0.1
     warmup: int = 50
 

@@ -63,6 +63,18 @@ def test_the_seed_decides_everything_and_the_callers_random_state_is_left(tmp_pa
     assert not same(weights(tmp_path / "one"), weights(tmp_path / "other"))
 
 
+def test_the_number_of_threads_changes_nothing(tmp_path):
+    train_facts(TINY, tmp_path / "one", progress=False)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        train_facts(TINY, tmp_path / "two", progress=False)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert same(weights(tmp_path / "one"), weights(tmp_path / "two"))
+
+
 def test_each_step_trains_on_one_batch(tmp_path):
     class Steps(Callback):
         def on_train_end(self, trainer, module):
