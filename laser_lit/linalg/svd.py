@@ -102,7 +102,7 @@ class Factors:
         Source: Eckart and Young 1936.
         """
         self._check(rank)
-        return (self.U[:, :rank] * self.S[:rank]) @ self.Vh[:rank]  # (out, in)
+        return _product(self.U[:, :rank], self.S[:rank], self.Vh[:rank])  # (out, in)
 
     def high_order(self, rank: int) -> Tensor:
         """Returns W without its top `rank` components, (out, in).
@@ -116,7 +116,7 @@ class Factors:
         self._check(rank)
         if self.error is not None:
             raise InputError(f"only {self.rank_max} of {min(self.shape)} components are there: use an exact method")
-        return (self.U[:, rank:] * self.S[rank:]) @ self.Vh[rank:]  # (out, in)
+        return _product(self.U[:, rank:], self.S[rank:], self.Vh[rank:])  # (out, in)
 
     def relative_error(self, rank: int) -> float:
         """Returns ||W - low_rank(rank)|| / ||W|| in the Frobenius norm; 0 for a zero matrix.
@@ -125,10 +125,10 @@ class Factors:
             rank: 0 … rank_max.
         """
         self._check(rank)
-        squares = self.S.double().square()
-        total = float(squares.sum())
-        if total == 0:
+        if float(self.S[0]) == 0:
             return 0.0
+        squares = (self.S.double() / self.S[0]).square()  # of ratios, which neither overflow nor vanish
+        total = float(squares.sum())
         left_out = (self.error or 0.0) ** 2
         return (left_out + (1 - left_out) * float(squares[rank:].sum()) / total) ** 0.5
 
@@ -167,7 +167,8 @@ def factorize(
         name: what errors call the matrix.
 
     Raises:
-        InputError: for a wrong argument, and for anything but a non-empty matrix of finite floating-point numbers.
+        InputError: for a wrong argument, for anything but a non-empty matrix of finite floating-point numbers, and for
+            singular values that `dtype` cannot hold.
     """
     options = Svd(method, seed, oversampling, n_iter)
     scale = _check_matrix(W, name)
@@ -180,6 +181,8 @@ def factorize(
         raise InputError(f"rank {rank} for {name}: must lie in 1 … {d}")
     U, S, Vh, used = _factorize(W.detach(), options, rank or d, dtype, scale)
     U, S, Vh = (part.to(W.device, dtype).contiguous() for part in (U, S, Vh))
+    if not float(S[0]) < float("inf"):
+        raise InputError(f"{name} has entries up to {scale:.1e}: its singular values overflow {dtype}")
     factors = Factors(U, S, Vh, used)
     return factors if len(S) == d else replace(factors, error=_error(W, factors, scale))
 
@@ -214,30 +217,36 @@ def _factorize_tall(
 ) -> tuple[Tensor, Tensor, Tensor, str]:
     """Returns left (rows, r), S (r,), right (columns, r) and the method used, of a matrix with rows >= columns."""
     if options.method == "randomized":
-        return *_randomized(W.to(dtype), options, rank), "randomized"
+        left, S, right = _randomized(W, scale, options, rank)
+        return left.to(dtype), S, right.to(dtype), "randomized"
     auto = options.method == "auto" and dtype == torch.float32
     if scale > 0 and (auto or options.method == "gram"):
         left, S, right = _gram(W, scale)
         if not auto or float(S[0]) <= WORST_CONDITION * float(S[-1]):
-            return left, S, right, "gram"
+            return left.to(dtype), S, right.to(dtype), "gram"
     left, S, rightT = torch.linalg.svd(W.to(dtype), full_matrices=False)
     return left, S, rightT.mT, "exact"
 
 
+def _scaled(W: Tensor, scale: float) -> Tensor:
+    """Returns W / scale in float64: no square overflows, and neither autocast nor TF32 touches products of it."""
+    return W.to(torch.float64, copy=True).div_(scale or 1.0)
+
+
 def _gram(W: Tensor, scale: float) -> tuple[Tensor, Tensor, Tensor]:
-    W = W.to(torch.float64, copy=True).div_(
-        scale
-    )  # (rows, columns); scaled, since squares of extreme float64 entries would overflow
+    W = _scaled(W, scale)  # (rows, columns)
     right = torch.linalg.eigh(W.mT @ W).eigenvectors.flip(1)  # (columns, columns)
     left = W @ right  # (rows, columns)
+    del W  # one large matrix less while the columns of the other are put in order
     S = torch.linalg.vector_norm(left, dim=0)  # (columns,); more exact than roots of the eigenvalues
     S, order = S.sort(descending=True, stable=True)
-    left = left[:, order] / S.clamp_min(torch.finfo(S.dtype).tiny)
+    left = left[:, order].div_(S.clamp_min(torch.finfo(S.dtype).tiny))
     return left, S * scale, right[:, order]
 
 
-def _randomized(W: Tensor, options: Svd, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+def _randomized(W: Tensor, scale: float, options: Svd, rank: int) -> tuple[Tensor, Tensor, Tensor]:
     """Source: Halko, Martinsson and Tropp 2011, algorithms 4.4 (subspace iteration) and 5.1."""
+    W = _scaled(W, scale)  # (rows, columns)
     columns = min(rank + options.oversampling, W.shape[1])
     generator = torch.Generator().manual_seed(options.seed)  # on the CPU, so that every device draws the same
     start = torch.randn(W.shape[1], columns, generator=generator, dtype=torch.float64)
@@ -245,7 +254,7 @@ def _randomized(W: Tensor, options: Svd, rank: int) -> tuple[Tensor, Tensor, Ten
     for _ in range(options.n_iter):
         Q = torch.linalg.qr(W @ torch.linalg.qr(W.mT @ Q).Q).Q
     right, S, leftT = torch.linalg.svd(W.mT @ Q, full_matrices=False)
-    return (Q @ leftT.mT)[:, :rank], S[:rank], right[:, :rank]
+    return (Q @ leftT.mT)[:, :rank], S[:rank] * scale, right[:, :rank]
 
 
 def _signed(U: Tensor, S: Tensor, Vh: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -254,9 +263,15 @@ def _signed(U: Tensor, S: Tensor, Vh: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return U * sign, S, Vh * sign.mT
 
 
+def _product(U: Tensor, S: Tensor, Vh: Tensor) -> Tensor:
+    """Returns U diag(S) Vh, multiplied in float64 so that neither autocast nor TF32 coarsens it (mps has neither)."""
+    wide = S.dtype if S.device.type == "mps" else torch.float64
+    return ((U * S).to(wide) @ Vh.to(wide)).to(S.dtype)  # (out, in)
+
+
 def _error(W: Tensor, factors: Factors, scale: float) -> float:
     if scale == 0:
         return 0.0
     wanted = W.detach().to(factors.S.dtype)
-    residual = torch.linalg.vector_norm(wanted - factors.low_rank(factors.rank_max), dtype=torch.float64)
-    return float(residual / torch.linalg.vector_norm(wanted, dtype=torch.float64))
+    residual = torch.linalg.vector_norm((wanted - factors.low_rank(factors.rank_max)) / scale, dtype=torch.float64)
+    return float(residual / torch.linalg.vector_norm(wanted / scale, dtype=torch.float64))

@@ -120,6 +120,36 @@ def test_double_precision_keeps_small_singular_values(method: str, scale: float)
     np.testing.assert_allclose(factors.S.numpy(), S, rtol=1e-9)
 
 
+@pytest.mark.parametrize("method", [*EXACT, "randomized"])
+def test_autocast_does_not_coarsen_factors(method: str) -> None:
+    W = torch.randn(30, 20, generator=torch.Generator().manual_seed(0))
+    plain = factorize(W, method, rank=5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        factors = factorize(W, method, rank=5)
+        low = factors.low_rank(5)
+    assert torch.equal(low, plain.low_rank(5))
+    assert factors.error == pytest.approx(plain.error, rel=1e-9)
+
+
+@pytest.mark.parametrize("method", [*EXACT, "randomized"])
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [(torch.float32, 1e-30), (torch.float32, 3e37), (torch.float64, 1e-170), (torch.float64, 1e160)],
+)
+def test_errors_are_numbers_at_any_scale(method: str, dtype: torch.dtype, scale: float) -> None:
+    W = with_spectrum(9, 5, np.array([5.0, 4, 3, 2, 1])) * scale
+    factors = factorize(W.to(dtype), method, rank=3, dtype=dtype)
+    np.testing.assert_allclose(factors.S.double().numpy() / scale, [5, 4, 3], rtol=1e-5)
+    assert factors.error == pytest.approx((5 / 55) ** 0.5, rel=1e-4)
+    assert factors.relative_error(1) == pytest.approx((30 / 55) ** 0.5, rel=1e-4)
+
+
+def test_singular_values_that_the_type_cannot_hold_are_refused() -> None:
+    for W in (torch.full((5, 4), 3e38), torch.full((5, 4), 1e200, dtype=torch.float64)):
+        with pytest.raises(InputError, match=r"layer 3 fc_in has entries up to .*: its singular values overflow"):
+            factorize(W, name="layer 3 fc_in")
+
+
 @settings(max_examples=20)
 @given(seed=st.integers(0, 1000), method=st.sampled_from(["auto", "exact", "gram", "randomized"]))
 def test_the_same_matrix_gives_the_same_bits_with_signs_fixed(seed: int, method: str) -> None:
