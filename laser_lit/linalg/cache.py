@@ -96,7 +96,8 @@ class FactorCache:
         except OSError:
             return None
         except _BROKEN:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that may only be read
+                path.unlink(missing_ok=True)
             return None
         with suppress(OSError):  # a folder that may only be read, or another process has removed the file
             os.utime(path)  # the time of last use, which eviction goes by
@@ -108,7 +109,7 @@ class FactorCache:
         try:
             write_atomic(self.path(key), lambda temporary: _save(temporary, factors))
             self._evict(keep=self.path(key))
-        except OSError as error:
+        except (OSError, SafetensorError) as error:  # safetensors reports a full disk in its own way
             warnings.warn(f"factors are not kept in {self.folder}: {error}", stacklevel=3)
 
     def _evict(self, keep: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from laser_lit.errors import InputError
+from laser_lit.errors import InputError, UnknownNameError
 from laser_lit.models.architecture import (
     GROUPS,
     MATRICES,
@@ -59,7 +59,7 @@ class MatrixMap(Mapping[MatrixId, MatrixHandle]):
         try:
             return self._all[self.canonical(id)]
         except KeyError:
-            raise InputError(f"{self.architecture} has no {id}") from None
+            raise UnknownNameError(f"{self.architecture} has no {id}") from None
 
     def __iter__(self) -> Iterator[MatrixId]:
         return (id for id in self._all if id not in self._aliases)
@@ -110,8 +110,9 @@ def find_matrices(model: nn.Module, architecture: str | Path | None = None) -> M
         architecture: name of a packaged family or path of a YAML file; None takes the family of config.model_type.
 
     Raises:
-        InputError: an unknown architecture, parameters that do not fit it, quantized or offloaded weights.
+        InputError: an unknown architecture, parameters that do not fit it, quantized, sharded or offloaded weights.
     """
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped
     refuse_quantized(model)
     config = getattr(model, "config", None)
     parameters: Parameters = dict(model.named_parameters(remove_duplicate=False))
@@ -149,7 +150,7 @@ class _Search:
     def part(self, part: Part) -> tuple[int, list[MatrixHandle]]:
         """Returns the number of layers of a part and its handles; (0, []) when the model lacks the part."""
         entries = [entry for entry in part.entries if entry.applies(self.config)]
-        for prefix, disk_prefix in {self.family.prefix: self.family.disk_prefix, "": ""}.items():
+        for prefix, disk_prefix in ((self.family.prefix, self.family.disk_prefix), ("", "")):
             found: list[MatrixHandle] = []
             layer = 0
             while handles := self.layer(part, entries, layer, prefix, disk_prefix):

@@ -27,8 +27,14 @@ def refuse_quantized(model: nn.Module) -> None:
 
 
 def refuse_offloaded(handles: Mapping[MatrixId, MatrixHandle]) -> None:
-    """Raises InputError when a matrix has no weights to edit: integer or 8-bit types, or the meta device."""
+    """Raises InputError when a matrix has no weights to edit: sharded, integer or 8-bit ones, or the meta device."""
     for handle in handles.values():
+        kind = type(handle.parameter.data)
+        if kind is not Tensor:
+            raise InputError(
+                f"{handle.name} is a {kind.__name__}, sharded or quantized, and cannot be edited; load whole weights in "
+                "float16, bfloat16 or float32 in each process (no FSDP, no tensor parallelism)"
+            )
         if handle.dtype not in EDITABLE:
             raise InputError(f"{handle.name} is stored as {handle.dtype} and cannot be edited; {_WAY_OUT}")
     offloaded = [handle.name for handle in handles.values() if handle.device.type == "meta"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 import laser_lit.linalg.cache as cache_module
@@ -156,6 +157,37 @@ def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path, W: Tens
     with pytest.warns(UserWarning, match="factors are not kept"):
         factors = cache.get(W)
     assert factors.rank_max == 8
+
+
+def test_a_full_disk_costs_only_time(
+    tmp_path: Path, W: Tensor, computed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(cache_module, "save_file", full)
+    cache = FactorCache(tmp_path)
+    with pytest.warns(UserWarning, match="factors are not kept in .*No space left"):
+        cache.get(W)
+    cache.get(W)
+    assert len(computed) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_file_that_cannot_be_removed_is_computed_anew(
+    tmp_path: Path, W: Tensor, computed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FactorCache(tmp_path).get(W)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(b"factors")
+
+    def forbidden(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", forbidden)
+    with pytest.warns(UserWarning, match="factors are not kept"):
+        assert FactorCache(tmp_path).get(W).rank_max == 8
+    assert len(computed) == 2
 
 
 def test_refusals_name_the_matrix_and_leave_nothing(tmp_path: Path) -> None:

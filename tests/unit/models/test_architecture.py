@@ -62,6 +62,20 @@ def test_a_file_from_outside_the_package_works(own: Path) -> None:
     assert find_matrices(model, architecture=str(own)).keys() == matrices.keys()
 
 
+def test_a_prefix_may_be_on_disk_alone(own: Path) -> None:
+    own.write_text(OWN + "disk_prefix: model.\n")
+    handle = find_matrices(Mystery(), architecture=own)[MatrixId(2, "k_proj")]
+    assert (handle.name, handle.disk_name) == ("trunk.2.mix.weight", "model.trunk.2.mix.weight")
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # torch.compile's own
+def test_a_compiled_model_has_the_matrices_of_the_model(own: Path) -> None:
+    model = Mystery()
+    compiled = find_matrices(torch.compile(model), architecture=own)
+    assert compiled[MatrixId(2, "k_proj")].parameter is model.trunk[2].mix.weight
+    assert compiled[MatrixId(2, "k_proj")].name == "trunk.2.mix.weight"
+
+
 def test_a_missing_config_field_is_named(own: Path) -> None:
     model = Mystery()
     model.config.heads = None

@@ -48,6 +48,19 @@ def test_offloaded_weights_are_refused(tiny: Tiny) -> None:
         find_matrices(model)
 
 
+class Shard(torch.Tensor):
+    """Stands for DTensor and the tensor types of quantization libraries."""
+
+
+def test_sharded_weights_are_refused(tiny: Tiny) -> None:
+    model = tiny("llama")
+    model.model.layers[1].mlp.up_proj.weight = nn.Parameter(torch.zeros(24, 16).as_subclass(Shard))
+    with pytest.raises(
+        InputError, match=r"up_proj.weight is a Shard, sharded or quantized, and cannot be edited; load"
+    ):
+        find_matrices(model)
+
+
 class Unknown(nn.Module):
     """A transformer of no known family, with many layers."""
 

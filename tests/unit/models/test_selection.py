@@ -13,6 +13,16 @@ def maps() -> dict[str, MatrixMap]:
     return {name: find_matrices(FAMILIES[name]()) for name in names}
 
 
+def test_a_map_is_a_mapping(maps: dict[str, MatrixMap]) -> None:
+    matrices, absent = maps["gptj"], MatrixId(9, "fc_in")
+    assert absent not in matrices
+    assert matrices.get(absent) is None
+    with pytest.raises(KeyError) as caught:
+        matrices[absent]
+    assert str(caught.value) == "gptj has no layer 9 fc_in"
+    assert isinstance(caught.value, InputError)
+
+
 def chosen(matrices: MatrixMap, *words: object, **more: object) -> list[str]:
     return [str(id) for id in matrices.select(*words, **more)]
 
