@@ -1,9 +1,13 @@
 """Whether a generated text holds the answer, and its F1, strictly and as published."""
 
 import re
+import unicodedata
 from collections import Counter
 
-_WORD = re.compile(r"\w+")
+_MARKS = "".join(chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code))[0] == "M")
+_LETTER = rf"[\w{re.escape(_MARKS)}]"
+"""Part of a word: accents and vowel signs too, which `\\w` leaves out."""
+_WORD = re.compile(rf"{_LETTER}+(?:(?<=\d)[.,]\d+)*")
 _PAPER_WORD = re.compile(
     r"\.\.+|[,;:](?=\D|$)|[?!@#$%&*()\[\]{}<>\"]|--|'(?:s|m|d|ll|re|ve)\b|\w?n't|[^\s,;:?!@#$%&*()\[\]{}<>\"]+"
 )
@@ -12,12 +16,17 @@ _PAPER_WORD = re.compile(
 def contains(text: str, answer: str) -> bool:
     """Returns whether the answer stands in the text as whole words, whatever the case and the width of spaces.
 
+    A number counts as one word with its points and commas: 5 stands neither in 5.7 nor in 1,500.
+
     Args:
         text: the continuation alone.
         answer: the gold answer, not empty.
     """
-    words = r"\s+".join(re.escape(word) for word in answer.lower().split())
-    return re.search(rf"(?<!\w){words}(?!\w)", text.lower()) is not None
+    answer = _folded(answer)
+    words = r"\s+".join(re.escape(word) for word in answer.split())
+    before = r"(?<!\d[.,])" if answer[:1].isdecimal() else ""
+    after = r"(?![.,]\d)" if answer[-1:].isdecimal() else ""
+    return re.search(rf"(?<!{_LETTER}){before}{words}(?!{_LETTER}){after}", _folded(text)) is not None
 
 
 def f1(text: str, answer: str) -> float:
@@ -27,12 +36,18 @@ def f1(text: str, answer: str) -> float:
         text: the continuation alone.
         answer: the gold answer.
     """
-    given, gold = Counter(_WORD.findall(text.lower())), Counter(_WORD.findall(answer.lower()))
+    text, answer = _folded(text), _folded(answer)
+    given, gold = Counter(_WORD.findall(text)), Counter(_WORD.findall(answer))
     if not given or not gold:
-        return float(text.strip().lower() == answer.strip().lower())
+        return float(text == answer)
     shared = sum((given & gold).values())
     precision, recall = shared / given.total(), shared / gold.total()
     return 2 * precision * recall / (precision + recall) if shared else 0.0
+
+
+def _folded(text: str) -> str:
+    """Returns the text in lower case, accents joined to their letters, without outer white space."""
+    return unicodedata.normalize("NFC", text.lower()).strip()
 
 
 def contains_paper(text: str, answer: str) -> bool:

@@ -19,6 +19,17 @@ from laser_lit.scoring.match import contains, contains_paper, f1, f1_paper, same
         ("the x.y", "x.y", True),
         ("the xzy", "x.y", False),
         ("", "yes", False),
+        ("about 1,500 people", "500", False),
+        ("about 1,500 people", "1", False),
+        ("about 5.7 million", "5", False),
+        ("about 5.7 million", "5.7", True),
+        ("it was 5.", "5", True),
+        ("1, 2, or 3", "2", True),
+        ("the year 1984, 7 of them", "1984", True),
+        ("Beyonce\u0301 sang", "Beyonc\u00e9", True),
+        ("Beyonce\u0301 sang", "Beyonce", False),
+        ("\u0930\u093e\u092e\u093e\u092f\u0923", "\u0930\u093e\u092e", False),  # Ramayana does not hold the word Ram
+        ("\u0930\u093e\u092e \u0906\u092f\u093e", "\u0930\u093e\u092e", True),
     ],
 )
 def test_answers_are_found_as_whole_words(text: str, answer: str, strict: bool) -> None:
@@ -35,6 +46,8 @@ def test_f1_is_the_harmonic_mean_of_precision_and_recall() -> None:
     assert f1("Paris, Paris", "Paris") == pytest.approx(2 * 0.5 * 1 / 1.5)
     assert f1("Oslo", "Paris") == 0.0
     assert f1("?!", "?!") == 1.0
+    assert f1("about 1,500", "500") == 0.0
+    assert f1("Beyonce\u0301", "beyonc\u00e9") == 1.0
     assert f1("", "Paris") == 0.0
 
 

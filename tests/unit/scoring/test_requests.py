@@ -100,7 +100,7 @@ def test_bad_examples_are_refused(tokenizer: Any, data: ExampleSet, message: str
 def test_bad_arguments_are_refused(tokenizer: Any, sets: Callable) -> None:
     with pytest.raises(UnknownNameError, match="nearest: paper"):
         encode(sets("token"), tokenizer, scoring="papers")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="unknown kind of model .seq2seq."):
+    with pytest.raises(InputError, match=r"unknown kind of model .seq2seq."):
         encode(sets("token"), tokenizer, "seq2seq")  # type: ignore[arg-type]
     with pytest.raises(UnknownNameError, match="kind of model"):
         encode(sets("token"), tokenizer, "causl")  # type: ignore[arg-type]
