@@ -58,8 +58,9 @@ def check_all(names: Sequence[str], rows: int) -> int:
     """
     console = Console()
     table = Table(title="Data sets on the hub")
-    for heading, width in (("data", 19), ("read", 34), ("id and revision", None)):
-        table.add_column(heading, no_wrap=True, min_width=width)
+    table.add_column("data", no_wrap=True)
+    for heading in ("read", "id and revision"):
+        table.add_column(heading, overflow="fold")
     failed = 0
     for name in names:
         config = named_config(name, config_folder(), first_rows=rows)

@@ -1,5 +1,6 @@
 """Anybody's own task: rows of any fields, a template for the prompt, and where the answer is."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -27,8 +28,10 @@ def load(config: DataConfig) -> ExampleSet:
         missing = "data.prompt='{question} Answer:'" if config.prompt is None else "data.answer=FIELD"
         raise InputError(f"data={config.name}: needs {missing} (fields of a row, in braces in the prompt)")
     fields_of(config.prompt, "data.prompt")
-    if config.masked_prompt is not None and MASK not in config.masked_prompt:
-        raise InputError(f"data.masked_prompt {config.masked_prompt!r}: has no {MASK} where the answer goes")
+    if config.masked_prompt is not None:
+        fields_of(config.masked_prompt, "data.masked_prompt")
+        if MASK not in config.masked_prompt:
+            raise InputError(f"data.masked_prompt {config.masked_prompt!r}: has no {MASK} where the answer goes")
     tables = read_tables(config, SCHEMA)
     scoring = cast(Scoring, config.score_as or ("choice" if config.choices is not None else "generate"))
     if scoring == "choice" and config.choices is None:
@@ -76,8 +79,9 @@ def _answers(row: Row, name: str, choices: tuple[str, ...]) -> list[str]:
         return answers
     if len(answers) == 1 and answers[0] in choices:
         return answers
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(choices):
-        return [choices[value]]
+    place = int(answers[0]) if len(answers) == 1 and re.fullmatch("[0-9]+", answers[0]) else len(choices)
+    if place < len(choices):
+        return [choices[place]]
     raise row.error(f"answer {value!r} is not one of the choices {list(choices)}, nor the place of one (from 0)")
 
 

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +42,9 @@ def read_table(path: Path, schema: Schema, columns: Sequence[str] | None = None)
     if kind == ".parquet":
         table = Table(str(path), read_parquet([path], columns), file_hash(path), schema)
     else:
-        table = replace(_READERS[kind](str(path), read_text(path), schema), revision=file_hash(path))
+        text = read_text(path)
+        table = replace(_READERS[kind](str(path), text, schema), revision=file_hash(path))
+        _refuse_half_characters(table, text)
     if not table.rows:
         raise InputError(f"{path}: has no rows; {schema.wants}")
     for row in table:
@@ -67,7 +70,7 @@ def read_text(path: Path, schema: Schema = _PLAIN) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
 
 
@@ -149,11 +152,27 @@ def _read_json(source: str, text: str, schema: Schema) -> Table:
 
 def _read_csv(source: str, text: str, schema: Schema) -> Table:
     delimiter = "\t" if source.lower().removesuffix(".gz").endswith(".tsv") else ","
-    rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise InputError(f"{source}, after line {reader.line_num}: {error}; long texts go into .jsonl or .parquet") from None
     for number, row in enumerate(rows, start=1):
         if None in row:
             raise InputError(f"{source}, row {number}: has more fields than the first line names")
     return Table(source, tuple(rows), "", schema)
+
+
+def _refuse_half_characters(table: Table, text: str) -> None:
+    """Raises an error for a row with half of a surrogate pair, which JSON can escape but UTF-8 cannot hold."""
+    if not re.search(r"\\ud[89a-f]", text, re.IGNORECASE):
+        return
+    for row in table:
+        try:
+            json.dumps(row.values, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            half = ascii(error.object[error.start])
+            raise row.error(f"holds {half}, half of a character, as where a text was cut; mend or drop it") from None
 
 
 def _broken_row(text: str) -> int | None:

@@ -65,6 +65,16 @@ def test_masked_prompt_template(one: Load) -> None:
     assert one(masked_prompt="{question} It is <mask>.").masked_prompt == "2 + 2? It is <mask>."
     with pytest.raises(InputError, match="has no <mask> where the answer goes"):
         one(masked_prompt="{question}")
+    with pytest.raises(InputError, match=r"data\.masked_prompt '\{question <mask>': bad brace"):
+        one(masked_prompt="{question <mask>")
+
+
+def test_places_of_choices_in_csv_are_numbers_too(write: Write, load: Load) -> None:
+    path = write("quiz.csv", "question,label\na,1\nb,0\nc,2\n")
+    settings = {"path": path, "prompt": "{question}", "answer": "label", "choices": ["yes", "no", "2"]}
+    assert [example.answer for example in load("jsonl", **settings).examples] == ["no", "yes", "2"]
+    with pytest.raises(InputError, match=r"row 3: answer '2' is not one of the choices \['yes', 'no'\], nor the place"):
+        load("jsonl", **{**settings, "choices": ["yes", "no"]})
 
 
 def test_templates_know_braces_new_lines_and_inner_fields(one: Load) -> None:

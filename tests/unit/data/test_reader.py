@@ -75,6 +75,12 @@ def test_row_numbers_count_blank_lines(write: Write) -> None:
         ("wide.csv", "a,b\n1,2,3\n", r"wide\.csv, row 1: has more fields than the first line names"),
         ("bad.parquet", "PAR1", r"bad\.parquet: cannot be read as Parquet"),
         ("rows.docx", "x", r"rows\.docx: cannot read rows from a \.docx file; allowed: \.json, \.jsonl"),
+        ("long.csv", "a\n" + "x" * 131_073 + "\n", r"long\.csv, after line 1: field larger than .* go into \.jsonl"),
+        (
+            "half.jsonl",
+            '{"a": "\\ud83d\\ude00"}\n{"a": ["cut \\uD83D"]}\n',
+            r"row 2: holds '\\ud83d', half of a character",
+        ),
         ("false.jsonl.gz", "x", r"false\.jsonl\.gz: cannot be read: Not a gzipped file"),
     ],
 )
@@ -92,6 +98,11 @@ def test_a_missing_file_a_folder_and_bytes_that_are_no_text(tmp_path: Path) -> N
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     with pytest.raises(InputError, match=r"not UTF-8 text \(byte 3\)"):
         read_text(tmp_path / "latin.txt")
+    packed = bytearray(gzip.compress(b"some text"))
+    packed[10] ^= 0xFF
+    (tmp_path / "torn.txt.gz").write_bytes(packed)
+    with pytest.raises(InputError, match=r"torn\.txt\.gz: cannot be read"):
+        read_text(tmp_path / "torn.txt.gz")
 
 
 def test_types_of_fields_are_checked(write: Write) -> None:
