@@ -1,7 +1,6 @@
 """A stack under Lightning: on for a test, off afterwards."""
 
 from contextlib import ExitStack
-from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
@@ -62,10 +61,6 @@ class LaserCallback(Callback):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Takes the stack back, should no other hook have been reached."""
         self._leave()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Returns nothing: a checkpoint holds the weights as they are without the stack."""
-        return {}
 
     def _enter(self, pl_module: LightningModule) -> None:
         self._leave()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from operator import index
 
 from laser_lit.errors import InputError, unknown_name
@@ -43,7 +44,7 @@ class Edit:
     expert: int | None = None
 
     def __post_init__(self) -> None:
-        for name, types in (("layer", (int, str)), ("matrix", (str,))):
+        for name, types in (("layer", (Integral, str)), ("matrix", (str,))):
             value = getattr(self, name)
             several = isinstance(value, Sequence) and not isinstance(value, str)
             words = tuple(value) if several else (value,)

@@ -209,11 +209,11 @@ def _restore(snapshots: list[tuple[MatrixHandle, Tensor]]) -> None:
         handle, snapshot = snapshots[-1]
         try:
             handle.restore(snapshot)
-        except KeyboardInterrupt as interrupt:  # the same matrix again: it may be half restored
-            problem = interrupt
-            continue
         except Exception as error:  # the others can still come back
             problem = problem or error
+        except BaseException as interrupt:  # the same matrix again: it may be half restored
+            problem = interrupt
+            continue
         snapshots.pop()
     if problem is not None:
         raise problem

@@ -32,8 +32,8 @@ def refuse_offloaded(handles: Mapping[MatrixId, MatrixHandle]) -> None:
         kind = type(handle.parameter.data)
         if kind is not Tensor:
             raise InputError(
-                f"{handle.name} is a {kind.__name__}, sharded or quantized, and cannot be edited; load whole weights in "
-                "float16, bfloat16 or float32 in each process (no FSDP, no tensor parallelism)"
+                f"{handle.name} is a {kind.__name__}, sharded or quantized, and cannot be edited; load whole weights "
+                "in float16, bfloat16 or float32 in each process (no FSDP, no tensor parallelism)"
             )
         if handle.dtype not in EDITABLE:
             raise InputError(f"{handle.name} is stored as {handle.dtype} and cannot be edited; {_WAY_OUT}")

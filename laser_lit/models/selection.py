@@ -1,6 +1,7 @@
 """From a user's words (layer, matrix, part, expert) to matrix ids."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.models.architecture import GROUPS, MATRICES
@@ -66,10 +67,10 @@ def _indices(word: object, count: int) -> list[int]:
     if word == "all":
         return list(range(count))
     try:
-        index = int(word) if isinstance(word, str) else word
+        index = int(word) if isinstance(word, str | Integral) and not isinstance(word, bool) else None
     except ValueError:
         index = None
-    if not isinstance(index, int) or isinstance(index, bool):
+    if index is None:
         raise InputError(f"layer {word!r}: must be a whole number or all")
     index = index + count if index < 0 else index
     return [index] if 0 <= index < count else []
@@ -133,5 +134,5 @@ def _of_expert(architecture: str, found: list[MatrixId], expert: int | None) -> 
         names = ", ".join(sorted({id.matrix for id in found}))
         raise InputError(f"expert {expert}: {architecture} has no experts in {names} of the layers named; leave it out")
     if expert not in experts:
-        raise InputError(f"expert {expert}: must lie in {experts[0]} to {experts[-1]}")
+        raise InputError(f"expert {expert!r}: must be a whole number in {experts[0]} to {experts[-1]}")
     return [id for id in found if id.expert == expert]

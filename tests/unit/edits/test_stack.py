@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from families import FAMILIES
@@ -33,7 +34,14 @@ def test_rows_say_what_would_be_done_and_nothing_is(gptj: nn.Module) -> None:
 
 @pytest.mark.parametrize(
     ("layer", "matrix", "count"),
-    [("all", "all", 12), ("all", "mlp", 4), (0, "attn", 4), ([0, -1], ["q_proj", "fc_in"], 4), ("1", "U_in", 1)],
+    [
+        ("all", "all", 12),
+        ("all", "mlp", 4),
+        (0, "attn", 4),
+        ([0, -1], ["q_proj", "fc_in"], 4),
+        ("1", "U_in", 1),
+        (np.int64(1), "fc_in", 1),
+    ],
 )
 def test_groups_and_lists_expand(gptj: nn.Module, layer: object, matrix: object, count: int) -> None:
     rows = Stack([Edit(layer, matrix, rho=0.5)]).resolve(gptj)

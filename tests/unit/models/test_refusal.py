@@ -55,9 +55,7 @@ class Shard(torch.Tensor):
 def test_sharded_weights_are_refused(tiny: Tiny) -> None:
     model = tiny("llama")
     model.model.layers[1].mlp.up_proj.weight = nn.Parameter(torch.zeros(24, 16).as_subclass(Shard))
-    with pytest.raises(
-        InputError, match=r"up_proj.weight is a Shard, sharded or quantized, and cannot be edited; load"
-    ):
+    with pytest.raises(InputError, match=r"up_proj.weight is a Shard, sharded or quantized, and cannot be"):
         find_matrices(model)
 
 

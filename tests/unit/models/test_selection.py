@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from families import FAMILIES
@@ -38,6 +39,7 @@ def chosen(matrices: MatrixMap, *words: object, **more: object) -> list[str]:
         ([1, 0], [1, 0]),
         ([-1, 1], [1]),
         (["0", -1], [0, 1]),
+        (np.int64(-1), [1]),
     ],
 )
 def test_layers_are_resolved(maps: dict[str, MatrixMap], layer: object, layers: list[int]) -> None:
@@ -131,8 +133,9 @@ def test_parts_are_all_or_one(maps: dict[str, MatrixMap]) -> None:
         ("llama", (0, "embed_tokens"), {}, r"unknown matrix 'embed_tokens'"),
         ("llama", (0, "fc_in"), {"part": "encoder"}, r"unknown part 'encoder'.*llama has no parts"),
         ("llama", (0, "fc_in"), {"expert": 0}, r"expert 0: llama has no experts in fc_in"),
-        ("mixtral", (0, "fc_in"), {"expert": 3}, r"expert 3: must lie in 0 to 2"),
-        ("mixtral", (0, "fc_in"), {"expert": -1}, r"expert -1: must lie in 0 to 2"),
+        ("mixtral", (0, "fc_in"), {"expert": 3}, r"expert 3: must be a whole number in 0 to 2"),
+        ("mixtral", (0, "fc_in"), {"expert": "1"}, r"expert '1': must be a whole number in 0 to 2"),
+        ("mixtral", (0, "fc_in"), {"expert": -1}, r"expert -1: must be a whole number in 0 to 2"),
         ("mixtral", (0, "attn"), {"expert": 1}, r"expert 1: mixtral has no experts in k_proj, out_proj"),
         ("t5", (0, "q_proj"), {"part": "encodr"}, r"unknown part 'encodr'; nearest: encoder"),
         ("t5", (0, "mlp"), {"part": "cross"}, r"t5 cross has no fc_in, fc_up, fc_out; it has q_proj, k_proj"),
