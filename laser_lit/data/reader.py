@@ -156,7 +156,9 @@ def _read_csv(source: str, text: str, schema: Schema) -> Table:
     try:
         rows = list(reader)
     except csv.Error as error:
-        raise InputError(f"{source}, after line {reader.line_num}: {error}; long texts go into .jsonl or .parquet") from None
+        raise InputError(
+            f"{source}, after line {reader.line_num}: {error}; long texts go into .jsonl or .parquet"
+        ) from None
     for number, row in enumerate(rows, start=1):
         if None in row:
             raise InputError(f"{source}, row {number}: has more fields than the first line names")
