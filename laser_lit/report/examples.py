@@ -9,6 +9,9 @@ from laser_lit.results.record import jsonable
 LIMIT = 50_000
 """Examples on one page; beyond it those that did not change are left out first."""
 
+CLIP = 4_000
+"""Characters of one text on the page."""
+
 _TEXT = ("id", "group", "split", "category", "prompt", "answer", "base_prediction", "laser_prediction")
 _LOSSES = ("base_log_loss", "laser_log_loss")
 _FLIPPED = ("fixed", "broken")
@@ -28,7 +31,7 @@ UNANSWERED = {
 def examples_payload(predictions: pd.DataFrame, limit: int = LIMIT) -> dict[str, Any]:
     """Returns the examples by column (`outcome` among them), how many there are, and what each outcome means.
 
-    Columns without any value are left out. Rows keep their order.
+    Columns without any value are left out, and texts cut to `CLIP` characters. Rows keep their order.
 
     Args:
         predictions: as from `predictions_table`.
@@ -40,11 +43,15 @@ def examples_payload(predictions: pd.DataFrame, limit: int = LIMIT) -> dict[str,
     columns: dict[str, Any] = {"outcome": table["outcome"].tolist()}
     for name in _TEXT:
         if name in table.columns and table[name].notna().any():
-            columns[name] = [None if pd.isna(entry) else str(entry) for entry in table[name]]
+            columns[name] = [None if pd.isna(entry) else _clipped(str(entry)) for entry in table[name]]
     for name in _LOSSES:
         if name in table.columns and table[name].notna().any():
             columns[name] = jsonable(table[name].astype(float).round(4).tolist())
     return {"columns": columns, "total": len(predictions), "shown": len(table), "outcomes": _meanings(predictions)}
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= CLIP else f"{text[:CLIP]} … ({len(text) - CLIP:,} more characters)"
 
 
 def _meanings(predictions: pd.DataFrame) -> dict[str, str]:

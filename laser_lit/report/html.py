@@ -1,5 +1,6 @@
 """report.html: one file that shows a run and needs nothing else, drawn from its record and its predictions."""
 
+import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from laser_lit.results.predictions import read_predictions
 from laser_lit.results.record import Record, read_record
 
 FILE = "report.html"
+_ASKED = ("path", "prompt", "answer", "choices", "group", "text_field", "score_as", "chat_template", "limit")
+"""Fields of data that are typed, and change which examples are asked."""
+_DEFAULTS = {"scoring": "strict", "split": "group", "seed": 0}
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def render_html(record: Record, predictions: pd.DataFrame, limit: int = LIMIT) -
         remedies=remedies(record),
         examples=examples_payload(predictions, limit),
         command=_command(record),
-        source=(record.config.get("model") or {}).get("path") or record.model["id"],
+        source=json.dumps((record.config.get("model") or {}).get("path") or record.model["id"], ensure_ascii=False),
         config=yaml.safe_dump(dict(record.config), sort_keys=False, allow_unicode=True) if record.config else "",
         facts=_facts(record),
     )
@@ -142,21 +146,24 @@ def _main_gain(gain: Gain) -> tuple[float | None, tuple[float, float] | None, bo
 
 
 def _command(record: Record) -> str:
-    """Returns the command that applies the saved stack again."""
-    model, data = record.config.get("model") or {}, record.config.get("data") or {}
+    """Returns the command that applies the saved stack again, to the same examples scored alike."""
+    config = record.config
+    model, data, output = config.get("model") or {}, config.get("data") or {}, (config.get("paths") or {}).get("output")
     words = ["python", "evaluate.py"]
     words += [f"model={model['name']}"] if model.get("name") else []
     words += [f"model.path={model['path']}"] if model.get("name") == "local" and model.get("path") else []
     words += [f"data={data['name']}"] if data.get("name") else []
-    words += [f"data.path={data['path']}"] if data.get("path") else []
-    return shlex.join([*words, "laser=file", f"laser.path={record.stack.file if record.stack else 'stack.yaml'}"])
+    words += [f"data.{name}={data[name]}" for name in _ASKED if data.get(name)]
+    words += [f"{name}={config[name]}" for name, default in _DEFAULTS.items() if config.get(name, default) != default]
+    file = record.stack.file if record.stack else "stack.yaml"
+    return shlex.join([*words, "laser=file", f"laser.path={Path(output) / file if output else file}"])
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:
     """Returns what the numbers come from as pairs of label and text."""
     entries: list[tuple[str, Any]] = [(f"model {name}", entry) for name, entry in record.model.items()]
     entries += [(f"data {name.replace('_', ' ')}", entry) for name, entry in record.data.items()]
-    entries += [("device", record.device), ("seed", record.seed), ("commit", record.git)]
+    entries += [("device", record.device), ("seed", str(record.seed)), ("commit", record.git)]
     entries += [("config hash", record.config_hash)]
     entries += [(f"{phase}, seconds", f"{seconds:.1f}") for phase, seconds in record.seconds.items()]
     entries += list(record.versions.items())

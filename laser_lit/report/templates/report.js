@@ -21,28 +21,34 @@
   const loss = (value) => (value === null ? "" : value.toFixed(3));
   function change(row) {
     const base = at("base_log_loss", row), laser = at("laser_log_loss", row);
-    return base === null || laser === null ? 0 : laser - base;
+    return base === null || laser === null ? null : laser - base;
   }
   function signed(value) {
+    if (value === null) return "";
     const text = Math.abs(value).toFixed(3);
     return Number(text) === 0 ? "±" + text : (value > 0 ? "+" : "−") + text;
   }
 
   const SIGNS = { fixed: "✓ fixed", broken: "✗ broken", lower: "↓ lower", higher: "↑ higher" };
-  const shown = [
-    ["outcome", "outcome", "outcome", (row) => SIGNS[columns.outcome[row]] || columns.outcome[row]],
-    ["prompt", columns.prompt ? "prompt" : "example", "prompt", null],
-  ];
+  const shown = [["prompt", columns.prompt ? "prompt" : "example", "prompt", null]];
+  const judged = Object.keys(data.outcomes).length > 0;
+  if (judged) shown.unshift(["outcome", "outcome", "outcome", (row) => SIGNS[columns.outcome[row]] || columns.outcome[row]]);
   if (columns.answer) shown.push(["answer", "gold answer", "answer", (row) => at("answer", row)]);
   if (columns.base_prediction) shown.push(["base", "base says", "answer", (row) => at("base_prediction", row)]);
   if (columns.laser_prediction) shown.push(["laser", "LASER says", "answer", (row) => at("laser_prediction", row)]);
   if (columns.base_log_loss) shown.push(["loss", "log loss, base", "n", (row) => loss(at("base_log_loss", row))]);
   if (columns.laser_log_loss) shown.push(["change", "LASER − base", "n", (row) => signed(change(row))]);
 
+  function written(text) {
+    const made = element("span", text);
+    made.dir = "auto";
+    return made;
+  }
+
   function prompt(row) {
     const details = element("details");
     const summary = element("summary");
-    summary.append(element("span", at("prompt", row) || at("id", row)));
+    summary.append(written(at("prompt", row) || at("id", row)));
     const about = ["id", "group", "category", "split"].filter((name) => at(name, row) !== null);
     details.append(summary, element("p", about.map((name) => name + ": " + at(name, row)).join(" · "), "quiet"));
     return details;
@@ -51,8 +57,8 @@
   function line(row) {
     const made = element("tr", null, columns.outcome[row]);
     for (const [, , className, text] of shown) {
-      const cell = element("td", text ? text(row) : null, className);
-      if (!text) cell.append(prompt(row));
+      const cell = element("td", null, className);
+      cell.append(!text ? prompt(row) : className === "answer" ? written(text(row)) : text(row));
       made.append(cell);
     }
     return made;
@@ -134,6 +140,7 @@
       $(name).addEventListener("input", () => { state[name] = $(name).value; update(); });
     }
     $("order").parentElement.hidden = !columns.laser_log_loss;
+    $("outcomes").hidden = !judged;
     $("previous").addEventListener("click", () => turn(-1));
     $("next").addEventListener("click", () => turn(1));
     const chosen = (row) => !state.split || at("split", row) === state.split;

@@ -26,7 +26,7 @@ PROBE = """
   const set = (id, value) => { $(id).value = value; $(id).dispatchEvent(new Event("input")); };
   const press = (value) => [...$("outcomes").children].find((button) => button.value === value).click();
   note("start");
-  press("all"); note("all");
+  $("outcomes").firstElementChild.click(); note("all");
   $("next").click(); note("next");
   $("previous").click(); note("previous");
   set("split", "validation"); note("validation");
@@ -34,7 +34,9 @@ PROBE = """
   set("search", "nothing like this"); note("none");
   set("search", ""); set("order", "gain"); note("gain");
   steps.push(["headings", [...$("rows").tHead.rows[0].cells].map((cell) => cell.textContent)]);
-  steps.push(["hidden", $("browser").hidden]);
+  const seen = (id) => $(id).getClientRects().length > 0;
+  steps.push(["seen", seen("browser"), seen("order"), seen("outcomes")]);
+  steps.push(["changes", [...$("rows").tBodies[0].rows].slice(0, 2).map((row) => row.lastElementChild.textContent)]);
   steps.push(["elements", document.querySelectorAll("#rows b").length]);
   const probe = document.createElement("pre");
   probe.id = "probe";
@@ -82,7 +84,27 @@ def test_examples_are_filtered_searched_paged_and_never_run(record: Record, pred
     assert "Subject" in seen["all"][2]
     assert "<b>lives</b>" in seen["all"][2]
     assert seen["elements"] == [0]
-    assert seen["hidden"] == [False]
+    assert seen["seen"] == [True, True, True]
+
+
+@pytest.mark.browser
+def test_a_missing_log_loss_has_no_change(record: Record, predictions: pd.DataFrame, tmp_path: Path):
+    few = (
+        predictions[predictions["split"] == "test"].head(2).assign(base_log_loss=[1.0, 1.0], laser_log_loss=[None, 2.5])
+    )
+    assert browse(render_html(record, few), tmp_path)["changes"] == [["", "+1.500"]]
+
+
+@pytest.mark.browser
+def test_text_without_edits_shows_neither_outcomes_nor_an_order(
+    record: Record, predictions: pd.DataFrame, tmp_path: Path
+):
+    kept = [name for name in predictions if not name.startswith("laser_")]
+    text = predictions[kept].assign(base_correct=None)
+    seen = browse(render_html(record, text), tmp_path)
+    assert "error" not in seen
+    assert seen["seen"] == [True, False, False]
+    assert seen["headings"][0][0] == "prompt"
 
 
 @pytest.mark.browser

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from laser_lit.report.examples import examples_payload
+from laser_lit.report.examples import CLIP, examples_payload
 
 
 def counts(predictions: pd.DataFrame) -> dict[str, int]:
@@ -35,6 +35,13 @@ def test_text_goes_by_log_loss_and_infinities_become_null():
     payload = examples_payload(table)
     assert payload["columns"]["outcome"] == ["lower", "higher", "same"]
     assert payload["columns"]["laser_log_loss"] == [0.5, None, 1.0]
+
+
+def test_long_texts_are_cut_and_say_so():
+    table = answered([True, True], [True, True]).assign(prompt=["x" * (CLIP + 1_234), "y" * CLIP])
+    first, second = examples_payload(table)["columns"]["prompt"]
+    assert first == "x" * CLIP + " … (1,234 more characters)"
+    assert second == "y" * CLIP
 
 
 def test_a_run_without_edits_is_right_or_wrong():

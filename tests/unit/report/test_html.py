@@ -1,8 +1,10 @@
 import dataclasses
 import json
 import re
+import shlex
 import subprocess
 import sys
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -129,13 +131,33 @@ def test_a_base_alone_and_text_have_a_page(record: Record, predictions: pd.DataF
     )
     base_only = predictions[[name for name in predictions if not name.startswith("laser_")]]
     assert "What was changed" not in render_html(alone, base_only)
+    assert "McNemar" not in render_html(alone, base_only)
     loss = {"log_loss": 1.4, "perplexity": 4.06, "n": 600, "accuracy": None}
     parts = {"accuracy": None, "ci95": None, "p": None, "fixed": None, "broken": None, "mcnemar_p": None}
     text = SplitResult(loss, loss, dataclasses.replace(record.test.gain, **parts))
     windows = predictions.assign(prompt=None, base_correct=None, laser_correct=None)
     drawn = render_html(dataclasses.replace(record, test=text, validation=None, controls=()), windows)
     assert "+0.200 nats" in drawn
+    assert "McNemar" not in drawn
     assert set(embedded(drawn)["columns"]["outcome"]) == {"lower"}
+
+
+def test_the_command_asks_the_same_again(record: Record, predictions: pd.DataFrame):
+    config = {
+        "model": {"name": "local", "path": 'my "model"'},
+        "data": {"name": "jsonl", "path": ["a.jsonl", "b.jsonl"], "prompt": "{q} A:", "answer": "a", "limit": 60},
+        "paths": {"output": "/runs/7"},
+        **{"scoring": "paper", "split": "group", "seed": 1234},
+    }
+    text = unescape(render_html(dataclasses.replace(record, config=config, seed=1234), predictions))
+    (command,) = re.findall(r"<code>(python evaluate.py .*)</code>", text)
+    assert shlex.split(command)[2:] == [
+        *("model=local", 'model.path=my "model"', "data=jsonl", "data.path=['a.jsonl', 'b.jsonl']"),
+        *("data.prompt={q} A:", "data.answer=a", "data.limit=60", "scoring=paper", "seed=1234"),
+        *("laser=file", "laser.path=/runs/7/stack.yaml"),
+    ]
+    assert 'load_model("my \\"model\\"")' in text
+    assert "<dd>1234</dd>" in text
 
 
 def test_redrawing_gives_the_same_page(record: Record, predictions: pd.DataFrame, tmp_path: Path, capsys):
