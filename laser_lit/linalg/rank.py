@@ -142,7 +142,7 @@ def mp_median(S: Tensor, shape: Shape) -> int:
 
     Source: Marchenko and Pastur 1967; the noise level as in Gavish and Donoho 2014.
     """
-    return _above(S, noise_level(S, shape) * max(shape) ** 0.5 * edge(_beta(shape)))
+    return _above_noise(S, shape, edge(_beta(shape)))
 
 
 def gavish_donoho(S: Tensor, shape: Shape) -> int:
@@ -150,7 +150,7 @@ def gavish_donoho(S: Tensor, shape: Shape) -> int:
 
     Source: Gavish and Donoho 2014, equation 11 and section III.D.
     """
-    return _above(S, noise_level(S, shape) * max(shape) ** 0.5 * optimal_threshold(_beta(shape)))
+    return _above_noise(S, shape, optimal_threshold(_beta(shape)))
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -206,6 +206,15 @@ def rank_from_rule(rule: str, S: Tensor, shape: Shape, name: str = "the matrix")
 
 def _beta(shape: Shape) -> float:
     return min(shape) / max(shape)
+
+
+def _above_noise(S: Tensor, shape: Shape, times: float) -> int:
+    """Returns the number of S above some multiple of sigma·√N, and above what float32 rounding makes of zeros.
+
+    Source: the tolerance of numpy.linalg.matrix_rank, for the rounding.
+    """
+    rounding = float(S[0]) * max(shape) * torch.finfo(torch.float32).eps
+    return _above(S, max(rounding, noise_level(S, shape) * max(shape) ** 0.5 * times))
 
 
 def _above(S: Tensor, threshold: float) -> int:

@@ -20,6 +20,7 @@ from laser_lit.linalg.rank import (
     rule_named,
     smallest_rho,
 )
+from laser_lit.linalg.svd import factorize
 
 
 @given(hundredths=st.integers(0, 10_000), d=st.integers(1, 5000))
@@ -107,6 +108,23 @@ def test_entropy_is_the_effective_rank() -> None:
     assert RULES["entropy"](torch.tensor([1.0, 0, 0]), (3, 3)) == 1
     p = np.array([0.5, 0.3, 0.2])
     assert RULES["entropy"](torch.tensor(p), (3, 3)) == round(np.exp(-(p * np.log(p)).sum()))
+
+
+def test_laser_rmt_goes_by_the_interquartile_range() -> None:
+    S = torch.tensor([100.0, 4.0, 3.0, 2.0, 1.0])  # quartiles 2 and 4: thresholds 2.97 and 2.22
+    assert RULES["laser_rmt"](S, (5, 5)) == 3
+    assert RULES["laser_rmt"](S / 2, (5, 20)) == 3
+    assert RULES["laser_rmt"](S.where(S != 3, 2.5), (5, 5)) == 2
+
+
+@pytest.mark.parametrize("method", ["exact", "gram"])
+@pytest.mark.parametrize("rule", ["mp_median", "gavish_donoho"])
+def test_rounding_is_no_signal(rule: str, method: str) -> None:
+    for seed, (rows, columns) in enumerate([(64, 64), (64, 256), (300, 40)]):
+        generator = torch.Generator().manual_seed(seed)
+        for rank in (1, 10):
+            W = torch.randn(rows, rank, generator=generator) @ torch.randn(rank, columns, generator=generator)
+            assert RULES[rule](factorize(W, method).S, (rows, columns)) == rank
 
 
 @pytest.mark.parametrize("rule", RULES)
