@@ -72,6 +72,21 @@ def differs(a: Tensor, b: Tensor) -> Tensor:
     return (a - b).abs() > 1e-6
 
 
+def test_every_matrix_takes_in_to_out(model: nn.Module) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for id, handle in find_matrices(model).items():
+        if id.expert is not None:
+            continue  # no modules of their own; the battery compares them with the single matrices on disk
+        module, rows = module_of(model, handle), rows_of(handle)
+        x = torch.randn(3, handle.shape[1], generator=generator)
+        bias = getattr(module, "bias", None)
+        with torch.no_grad():
+            expected = module(x)[:, rows] - (0 if bias is None else bias[rows])
+        torch.testing.assert_close(
+            x @ handle.read().T, expected, atol=1e-5, rtol=0, msg=lambda text, id=id: f"{id} {text}"
+        )
+
+
 def test_q_k_and_v_act_as_query_key_and_value(model: nn.Module) -> None:
     matrices = find_matrices(model)
     for part in matrices.layers:
