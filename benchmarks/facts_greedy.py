@@ -19,8 +19,7 @@ import pandas as pd
 import torch
 
 from laser_lit.data.example import ExampleSet
-from laser_lit.data.facts import FactsConfig, facts_examples
-from laser_lit.data.facts.words import GENERIC
+from laser_lit.data.facts import FactsConfig, build_world, facts_examples
 from laser_lit.data.split import split
 from laser_lit.edits.edit import Edit
 from laser_lit.edits.stack import Stack
@@ -166,18 +165,17 @@ def controls(bench: Bench, first: Edit) -> list[ControlResult]:
     return results
 
 
-def suppression(bench: Bench, first: Edit) -> dict[str, float]:
-    """Returns what the first edit does to "the", and to all other words once "the" is out of the way, on test."""
-    generic = bench.tokenizer.convert_tokens_to_ids(GENERIC)
-    base, laser = bench.logits("test"), bench.logits("test", Stack([first]))
-    found = {}
-    others = []
-    for name, answers in {"base": base, "laser": laser}.items():
-        found[f"says_the_{name}"] = float((answers.logits.argmax(-1) == generic).float().mean())
-        others.append(answers.logits.index_fill(1, torch.tensor([generic]), -torch.inf).argmax(-1))
-        found[f"right_without_the_{name}"] = float((others[-1] == answers.gold).float().mean())
-    found["same_best_other_word"] = float((others[0] == others[1]).float().mean())
-    return found
+def suppression(bench: Bench, first: Edit, distractors: dict[str, str]) -> dict[str, float]:
+    """Returns what the first edit does to each fact's distractor, and to the other words without it, on test."""
+    words = [distractors[example.group] for example in bench.parts["test"].examples.examples]
+    ids = torch.tensor(bench.tokenizer.convert_tokens_to_ids(words))[:, None]  # (n, 1)
+    found, others = {}, []
+    for name, stack in {"base": None, "laser": Stack([first])}.items():
+        answers = bench.logits("test", stack)
+        found[f"says_distractor_{name}"] = float((answers.logits.argmax(-1) == ids[:, 0]).float().mean())
+        others.append(answers.logits.scatter(1, ids, -torch.inf).argmax(-1))
+        found[f"right_without_distractor_{name}"] = float((others[-1] == answers.gold).float().mean())
+    return found | {"same_best_other_word": float((others[0] == others[1]).float().mean())}
 
 
 def quintiles(base: pd.DataFrame, laser: pd.DataFrame, counts: dict[str, dict[str, int]]) -> list[dict[str, float]]:
@@ -243,7 +241,7 @@ def main() -> None:
             result.name: {"fitted": result.fitted, "validation": result.validation_accuracy, "test": result.accuracy}
             for result in controls(bench, path[0])
         },
-        "suppression": suppression(bench, path[0]),
+        "suppression": suppression(bench, path[0], {fact.id: fact.distractor for fact in build_world(world).facts}),
         "quintiles": quintiles(base, bench.score("test", Stack(path[:1])), counts),
     }
     report(found)
