@@ -157,16 +157,21 @@ def train_facts(
     start = time.perf_counter()
     with _one_thread():
         trainer.fit(_module(model, training), _Batches(sentences, training.batch_size))
-    record = {
+    final_loss = float(trainer.callback_metrics["train/loss"])
+    record = _record(training, model, final_loss, time.perf_counter() - start)
+    save_model(folder, model.eval(), world_tokenizer(world), count_facts(world, sentences), record)
+    return record
+
+
+def _record(training: FactsTraining, model: torch.nn.Module, final_loss: float, seconds: float) -> dict[str, Any]:
+    return {
         "recipe": RECIPE,
         "training": asdict(training),
         "parameters": sum(p.numel() for p in model.parameters()),
-        "final_loss": float(trainer.callback_metrics["train/loss"]),
-        "seconds": time.perf_counter() - start,
+        "final_loss": final_loss,
+        "seconds": seconds,
         "versions": _versions(),
     }
-    save_model(folder, model.eval(), world_tokenizer(world), count_facts(world, sentences), record)
-    return record
 
 
 def _initial_model(world: World, training: FactsTraining, length: int) -> transformers.GPTJForCausalLM:
