@@ -1,8 +1,10 @@
 """The two commands: compose a config, run its job, print what a user can mend without a traceback."""
 
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import hydra
 from hydra.errors import HydraException
@@ -11,11 +13,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from laser_lit.config import register_schemas
 from laser_lit.config_data import config_folder, quote_templates
+from laser_lit.config_errors import check_keys, explain
 from laser_lit.errors import InputError
+
+FULL_ERROR = "HYDRA_FULL_ERROR"
+"""Environment variable: 1 shows the traceback of every error."""
 
 
 def run_job(config: DictConfig) -> float:
     """Returns the float of the job that `task._target_` names."""
+    check_keys(config)
     job: Callable[[DictConfig], float] = hydra.utils.get_method(config.task._target_)
     return job(config)
 
@@ -33,13 +40,46 @@ def train() -> None:
 def _command(name: str) -> None:
     register_schemas()
     sys.argv[1:] = quote_templates(sys.argv[1:])
-    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands every error up, and it is printed here
-    decorate = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)
+    given = os.environ.get(FULL_ERROR)
+
+    def job(config: DictConfig) -> float:
+        with _environment(given):  # processes that the job starts are told what the user said
+            return run_job(config)
+
     try:
-        decorate(run_job)()
-    except (InputError, HydraException, OmegaConfBaseException) as error:
-        if wants_traceback:
+        with _environment("1"):  # Hydra hands every error up, and it is printed here
+            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(job)()
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)  # noqa: T201
+        sys.exit(128 + signal.SIGINT)
+    except Exception as error:
+        message = _message(error)
+        if given == "1" or message is None:
             raise
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error: {message}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
+
+
+def _message(error: Exception) -> str | None:
+    """Returns what to tell the user instead of a traceback; None for what only a programmer can mend."""
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return explain(error)
+    if isinstance(error, InputError | OSError):
+        return str(error)
+    return None
+
+
+@contextmanager
+def _environment(value: str | None) -> Iterator[None]:
+    before = os.environ.get(FULL_ERROR)
+    _set(value)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(value: str | None) -> None:
+    os.environ.pop(FULL_ERROR, None)
+    if value is not None:
+        os.environ[FULL_ERROR] = value

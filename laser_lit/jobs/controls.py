@@ -2,8 +2,6 @@
 
 from functools import partial
 
-from omegaconf import DictConfig
-
 from laser_lit.edits.edit import Edit
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
@@ -19,25 +17,31 @@ from laser_lit.scoring.controls import (
 from laser_lit.tasks.base import Task
 
 
-def scored_controls(
-    task: Task, stack: Stack | None, edits: list[AppliedEdit], config: DictConfig
-) -> tuple[Control, ...]:
-    """Returns every control that applies, as rows of the record.
+def wants_controls(task: Task, stack: Stack | None, wanted: bool | None) -> bool:
+    """Returns whether to score the controls.
 
     Args:
         task: what is scored.
         stack: the edits that the controls stand beside; without any there is nothing to compare.
-        edits: the stack as resolved.
-        config: its `controls` switches them on or off; null leaves them out where `task.no_controls` says why.
+        wanted: `controls` of the config; null leaves them out where they cannot be had.
 
     Raises:
         InputError: controls=true where they cannot be had.
     """
-    wanted, problem = config.controls, task.no_controls
-    if wanted is False or stack is None or (wanted is None and problem):
-        return ()
-    if problem:
+    problem = "there are no edits for them to stand beside" if stack is None else task.no_controls
+    if wanted and problem:
         raise InputError(f"controls=true: {problem}; leave controls out")
+    return wanted is not False and problem is None
+
+
+def scored_controls(task: Task, stack: Stack, edits: list[AppliedEdit]) -> tuple[Control, ...]:
+    """Returns every control, as rows of the record.
+
+    Args:
+        task: what is scored.
+        stack: the edits that the controls stand beside.
+        edits: the stack as resolved.
+    """
     validation, test = task.answer_logits("validation"), task.answer_logits("test")
     results = [batch_calibration(validation, test), token_bias(validation, test, task.answer_name)]
     results += mlp_ablations(task.model, task.matrices, partial(task.score, None))

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from laser_lit.config import config_hash, plain
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
-from laser_lit.jobs.controls import scored_controls
+from laser_lit.jobs.controls import scored_controls, wants_controls
 from laser_lit.jobs.laser import ConfiguredStack
 from laser_lit.jobs.write import write_results
 from laser_lit.results import record as records
@@ -57,12 +57,15 @@ def run_task(task: Task, laser: ConfiguredStack, config: DictConfig) -> float:
         laser: the edits.
         config: the whole evaluation config.
     """
+    with_controls = wants_controls(task, laser.stack, config.controls)
     edits = [] if laser.stack is None else laser.stack.resolve(task.matrices)
     store = ResultsStore(results_folder(config, task))
     content = task.content()
     scores = score_both(task, laser.stack, store, content)
-    with scores.timed("controls"):
-        controls = scored_controls(task, laser.stack, edits, config)
+    controls: tuple[Control, ...] = ()
+    if with_controls and laser.stack is not None:
+        with scores.timed("controls"):
+            controls = scored_controls(task, laser.stack, edits)
     objective = task.objective((scores.laser or scores.base)["validation"])
     if task.writes:
         record = _record(task, laser, edits, scores, config, content, controls)

@@ -1,19 +1,28 @@
 """The stack that `laser=` asks for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from laser_lit.config import plain
+from laser_lit.config import LaserConfig, plain
 from laser_lit.edits.edit import Edit
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError, unknown_name
 
 EDIT_KEYS = ("layer", "matrix", "rho", "rank", "rule", "rate", "kind", "part", "expert")
 AMOUNT_KEYS = ("rho", "rank", "rule", "rate")
+COMPUTED = ("svd", "combine")
+USED = {
+    "none": ((), "scores the model as it is"),
+    "single": ((*EDIT_KEYS, "edits", *COMPUTED), "takes the edit that you type"),
+    "paper": (COMPUTED, "takes the edit of Table 3"),
+    "stack_top3": (("from", *COMPUTED), "takes the edits in the model's own config"),
+    "file": (("path",), "takes everything from the file"),
+}
+"""A choice of `laser=` -> the fields that count under it, and what it does."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +61,35 @@ def configured_stack(config: DictConfig) -> ConfiguredStack:
     name = config.laser.name
     if name not in builders:
         raise unknown_name("laser", name, builders)
-    configured = builders[name](plain(config))
-    if configured.stack is not None and any(edit.layer == -1 for edit in configured.stack.edits):
+    content = plain(config)
+    _refuse_unused(content["laser"])
+    configured = builders[name](content)
+    if configured.stack is not None and any(_names_minus_one(edit) for edit in configured.stack.edits):
         note = "layer -1 is the last layer here; in the LASER code -1 means every layer, which is layer=all"
         configured = replace(configured, notes=(*configured.notes, note))
     return configured
+
+
+def _names_minus_one(edit: Edit) -> bool:
+    return -1 in edit.layer if isinstance(edit.layer, tuple) else edit.layer in (-1, "-1")
+
+
+def _typed(laser: Config) -> list[str]:
+    """Returns the fields that differ from what they are when nothing is typed."""
+    defaults = {**asdict(LaserConfig()), "from": None}
+    return [key for key, value in laser.items() if key != "name" and value != defaults[key]]
+
+
+def _refuse_unused(laser: Config) -> None:
+    used, what = USED[laser["name"]]
+    if laser["name"] == "stack_top3" and laser["from"] is not None:
+        used, what = ("from",), "with laser.from takes everything from the folder's stack.yaml"
+    unused = [key for key in _typed(laser) if key not in used]
+    if unused:
+        given = ", ".join(f"laser.{key}={laser[key]}" for key in unused)
+        other = next(choice for choice in ("single", *USED) if unused[0] in USED[choice][0])
+        way_out = "leave it out" if other == laser["name"] else f"leave it out, or say laser={other} too"
+        raise InputError(f"laser={laser['name']} {what}, so {given} would count for nothing; {way_out}")
 
 
 def _stack(config: Config, edits: list[dict[str, Any]]) -> Stack:
@@ -64,6 +97,9 @@ def _stack(config: Config, edits: list[dict[str, Any]]) -> Stack:
         for key in edit:
             if key not in EDIT_KEYS:
                 raise unknown_name(f"key in edit {number}", key, EDIT_KEYS)
+        missing = [key for key in ("layer", "matrix") if edit.get(key) is None]
+        if missing:
+            raise InputError(f"edit {number}, counted from 0: {' and '.join(missing)} missing; given: {edit}")
     laser = config["laser"]
     return Stack([Edit(**edit) for edit in edits], laser["combine"], laser["svd"])
 
@@ -71,6 +107,9 @@ def _stack(config: Config, edits: list[dict[str, Any]]) -> Stack:
 def _single(config: Config) -> ConfiguredStack:
     laser, model = config["laser"], config["model"]
     if laser["edits"]:
+        beside = [f"laser.{key}={laser[key]}" for key in _typed(laser) if key in EDIT_KEYS]
+        if beside:
+            raise InputError(f"{', '.join(beside)} beside laser.edits, which holds whole edits: leave one of them out")
         return ConfiguredStack(_stack(config, laser["edits"]))
     edit = {key: laser[key] for key in EDIT_KEYS if laser[key] is not None}
     frozen = model["stack_top3"]

@@ -9,7 +9,7 @@ from laser_lit.config import plain
 from laser_lit.errors import InputError
 from laser_lit.lit.facts_folder import RECORD, is_complete
 from laser_lit.lit.facts_training import ensure_facts_model, facts_checkpoint, facts_training
-from laser_lit.lit.trainer import finish_loggers, make_loggers
+from laser_lit.lit.loggers import finish_loggers, make_loggers
 
 
 def run(config: DictConfig) -> float:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
-from laser_lit.lit.trainer import finish_loggers, make_loggers
+from laser_lit.lit.loggers import finish_loggers, make_loggers
 from laser_lit.report.html import write_report
 from laser_lit.report.tables import render_result
 from laser_lit.report.wandb import flat_metrics, log_result
@@ -46,13 +46,12 @@ def write_results(
     write_predictions(predictions, folder / "predictions.parquet")
     record.save(folder / "result.json")
     write_report(folder, record, predictions)
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console.print(render_result(record, folder))  # before W&B, which may be slow
     loggers = make_loggers(config.logger, folder, f"{record.model['id']} {record.data['name']} {config.laser.name}")
     for logger in loggers:
         if isinstance(logger, CSVLogger):
             logger.log_metrics(flat_metrics(record))
     log_result(loggers, record, predictions, manifest)
-    said = finish_loggers(loggers)
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-    console.print(render_result(record, folder))
-    for line in said:
+    for line in finish_loggers(loggers):
         console.print(f"  {line}", style="dim", highlight=False, soft_wrap=True)

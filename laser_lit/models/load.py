@@ -17,6 +17,7 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from laser_lit.errors import InputError, unknown_name
+from laser_lit.models.architecture import field
 from laser_lit.models.source import find_source
 
 Kind = Literal["causal", "masked", "seq2seq"]
@@ -79,6 +80,7 @@ def load_weights(
         raise unknown_name("dtype", dtype, DTYPES)
     source = find_source(path_or_id, revision, trust_remote_code)
     config = source.load(AutoConfig.from_pretrained)
+    _refuse_quantized(source.where, config)
     model, info = source.load(
         _CLASSES[_kind(source.where, config, kind)].from_pretrained,
         config=config,
@@ -136,6 +138,17 @@ def _kind(where: str, config: Any, kind: Kind | None) -> Kind:
             f"{where} ({config.model_type}) has no {kind} head; use kind={'causal' if causal else 'masked'}"
         )
     return kind
+
+
+def _refuse_quantized(where: str, config: Any) -> None:
+    """Raises InputError before anything is loaded, and before transformers asks for the quantizer's package."""
+    quantization = getattr(config, "quantization_config", None)
+    if quantization:
+        method = field(quantization, "quant_method") or "unknown method"
+        raise InputError(
+            f"{where} holds quantized weights ({method}), which cannot be factorized and edited; take the checkpoint "
+            "that they were made from, in float16, bfloat16 or float32 (model.path=, model.dtype=)"
+        )
 
 
 def _own_classes(config: Any) -> dict[str, str]:

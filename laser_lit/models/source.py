@@ -1,7 +1,9 @@
 """Where a model comes from, a folder or the hub, and what to do when it does not."""
 
 import re
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,8 +48,10 @@ class Source:
         Raises:
             InputError: the files are missing, out of reach, broken, or do not fit together.
         """
-        verbosity = transformers_logging.get_verbosity()
-        transformers_logging.set_verbosity_error()
+        with _quiet():
+            return self._loaded(loader, keywords)
+
+    def _loaded(self, loader: Callable[..., _T], keywords: dict[str, Any]) -> _T:
         try:
             return loader(self.where, **self.keywords, **keywords)
         except SafetensorError as error:
@@ -58,8 +62,6 @@ class Source:
             if "size" not in str(error) or isinstance(error, torch.OutOfMemoryError):
                 raise
             raise InputError(f"the weights of {self.where} do not fit its config.json: {_first_line(error)}") from error
-        finally:
-            transformers_logging.set_verbosity(verbosity)
 
     def _explain(self, error: Exception) -> str:
         """Returns why the model could not be loaded, and what to do."""
@@ -108,6 +110,21 @@ def find_source(path_or_id: str | Path, revision: str | None = None, trust_remot
         raise InputError(f"no model folder at {text}, and it is not an id of the hub (owner/name) either")
     reachable = not constants.HF_HUB_OFFLINE and _answers(constants.ENDPOINT)
     return Source(text, keywords | {"local_files_only": not reachable}, reachable)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps transformers' warnings, and its progress bars where no one watches them, off the screen."""
+    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
 
 
 def _answers(endpoint: str) -> bool:

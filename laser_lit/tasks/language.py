@@ -1,6 +1,7 @@
 """A language model on a data set of prompts or text, scored under any stack through Lightning."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from laser_lit.errors import InputError, unknown_name
 from laser_lit.lit.evaluate import EvaluationModule
 from laser_lit.lit.trainer import LabelledProgressBar, make_trainer
 from laser_lit.models.content import content_hash
+from laser_lit.models.finite import refuse_not_finite
 from laser_lit.models.load import load_model
 from laser_lit.models.matrices import find_matrices
 from laser_lit.scoring.answers import outcomes
@@ -65,6 +67,8 @@ class LanguageTask:
             InputError: model, data and config do not go together.
         """
         self._config = config
+        self._callback = LaserCallback()
+        self.trainer: Trainer = make_trainer(config.trainer, [self._callback])
         model = config.model
         self.model, self.tokenizer = load_model(
             model.path,
@@ -75,13 +79,13 @@ class LanguageTask:
             kind=model.kind,
         )
         self.matrices = find_matrices(self.model, model.architecture)
+        refuse_not_finite(self.model)
+        self._callback.model = self.matrices
         if isinstance(examples, ExampleSet):
             examples = fit_tokenizer(examples, config.data, self.tokenizer)
         self.examples = examples
         self.parts = self._plan(examples)
-        self._callback = LaserCallback(model=self.matrices)
         self._module = EvaluationModule(self.model)
-        self.trainer: Trainer = make_trainer(config.trainer, [self._callback])
         self.id = model_id(config)
         self.processes = self.trainer.world_size
         self.writes = self.trainer.is_global_zero
@@ -97,7 +101,7 @@ class LanguageTask:
             self.tokenizer,
             model_kind(self.model),
             config.scoring,
-            config.max_length or limit,
+            limit if config.max_length is None else config.max_length,
         )
 
     def _plan(self, examples: ExampleSet | TextSet) -> dict[str, Part]:
@@ -163,8 +167,21 @@ class LanguageTask:
         if isinstance(bar, LabelledProgressBar):
             bar.label = f"{'base' if stack is None else 'LASER'}, {split}"
         self._callback.stack = stack
-        self.trainer.test(self._module, datamodule=RequestModule(batches), verbose=False)
+        self._test(RequestModule(batches))
         return self._module.scores
+
+    def _test(self, requests: RequestModule) -> None:
+        try:
+            self.trainer.test(self._module, datamodule=requests, verbose=False)
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                f"batch_size {self._config.batch_size}: the {self.device} is out of memory; give less, or "
+                "model.dtype=float16, or model.device_map=auto with several GPUs"
+            ) from error
+        except SystemExit as stop:
+            if self.trainer.interrupted:  # Lightning makes an exit of Ctrl-C
+                raise KeyboardInterrupt from stop
+            raise
 
     def _table(self, scores: list[Any], split: str) -> pd.DataFrame:
         part = self.parts[split]
@@ -186,11 +203,15 @@ class LanguageTask:
         numbers = self.metrics(table)
         return -numbers["log_loss"] if numbers["accuracy"] is None else numbers["accuracy"]
 
+    @cached_property
+    def _weights(self) -> str:
+        return content_hash(self.model)
+
     def content(self) -> dict[str, Any]:
         """Returns what decides the scores besides edits and split."""
         config = self._config
         return {
-            "model": content_hash(self.model),
+            "model": self._weights,
             "data": fingerprint(self.examples),
             "limit": config.data.limit,
             "scoring": config.scoring,
@@ -206,7 +227,8 @@ class LanguageTask:
         return {
             "model": {
                 "id": self.id,
-                "revision": config.model.revision,
+                "revision": None if Path(config.model.path).exists() else config.model.revision,
+                "content": self._weights,
                 "dtype": str(self.model.dtype).removeprefix("torch."),
                 "parameters": self.model.num_parameters(),
                 "architecture": self.matrices.architecture,

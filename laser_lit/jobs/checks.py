@@ -1,0 +1,96 @@
+"""What can be said against a config before anything is loaded, trained or written."""
+
+import os
+from pathlib import Path
+from typing import get_args
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from laser_lit.data.split import MODES
+from laser_lit.errors import InputError, unknown_name
+from laser_lit.lit.trainer import make_trainer
+from laser_lit.scoring.batches import Side
+from laser_lit.scoring.request import check_protocol
+
+
+def check_evaluation(config: DictConfig) -> None:
+    """Raises an error where an evaluation's values cannot be meant or do not go together.
+
+    Args:
+        config: the whole evaluation config.
+
+    Raises:
+        InputError: says what was given, what is allowed and what to do.
+    """
+    for name, value, least in (
+        ("batch_size", config.batch_size, 1),
+        ("seed", config.seed, 0),
+        ("max_length", config.max_length, 2),
+    ):
+        if value is not None and value < least:
+            raise InputError(f"{name} {value}: must be at least {least}")
+    check_protocol(config.scoring)
+    for name, value, allowed in (("split", config.split, MODES), ("padding", config.padding, get_args(Side))):
+        if value not in allowed:
+            raise unknown_name(name, value, allowed)
+    check_model(config)
+    _check_processes(config)
+    for name in ("results", "output"):
+        if config.paths[name] is not None:
+            check_folder(f"paths.{name}", Path(config.paths[name]))
+
+
+def check_model(config: DictConfig) -> None:
+    """Raises an error for a model without a place, or one that does not go with the data.
+
+    Args:
+        config: the whole config.
+
+    Raises:
+        InputError: see above.
+    """
+    if config.model.path is None and config.model.facts is None:
+        raise InputError(
+            f"model={config.model.name} needs model.path=DIR, a folder in transformers' format or a hub id"
+        )
+    if (config.model.facts is None) != (config.data.world is None):
+        raise InputError(
+            f"model={config.model.name} data={config.data.name}: the built-in model knows the words of the built-in "
+            "data and nothing else; use model=facts with data=facts"
+        )
+
+
+def check_folder(name: str, folder: Path) -> None:
+    """Raises an error for a folder that is not there and cannot be made, or cannot be written to; makes nothing.
+
+    Args:
+        name: as typed.
+        folder: where files are to go.
+
+    Raises:
+        InputError: names the part of the path that is at fault.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"{name}={folder}: {there} is a file, so that no folder can be made there")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{name}={folder}: {there} cannot be written to; name another folder")
+
+
+def _check_processes(config: DictConfig) -> None:
+    trainer = config.trainer
+    processes = make_trainer(trainer).world_size  # raises for devices that are not there
+    typed = f"trainer.devices={trainer.devices} trainer.strategy={trainer.strategy}"
+    if processes > 1 and config.model.device_map is not None:
+        raise InputError(
+            f"model.device_map={config.model.device_map} with {typed}: either one process spreads the model over the "
+            "devices, or several hold a copy each; leave one of them out"
+        )
+    if processes > 1 and HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise InputError(
+            f"-m with {typed}: Lightning's processes and Hydra's multirun do not mix in one process. Use one device a "
+            "job, or a launcher that gives each job its own process: pip install 'laser_lit[launch]' and "
+            "hydra/launcher=joblib or submitit_local"
+        )

@@ -1,0 +1,99 @@
+"""Lightning's loggers from the config: metrics.csv, and W&B online or offline."""
+
+import logging
+import netrc
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import wandb
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+
+from laser_lit.config import LoggerConfig
+
+OFFLINE = ("offline", "dryrun")
+_CLOUD = "https://api.wandb.ai"
+_PATIENCE = 30
+"""Seconds to wait for W&B's server."""
+
+log = logging.getLogger(__name__)
+
+
+def make_loggers(config: LoggerConfig, output: Path, name: str) -> list[Logger]:
+    """Returns the loggers; W&B is offline without an API key, and WANDB_MODE has the last word.
+
+    Args:
+        config: which loggers.
+        output: the run's folder; both loggers write below it.
+        name: name of the run on W&B.
+    """
+    loggers: list[Logger] = []
+    if config.csv:
+        loggers.append(CSVLogger(output, name="csv", version=""))
+    mode = wandb_mode()
+    if config.wandb and mode != "disabled":
+        loggers.append(WandbLogger(experiment=_run(config, output, name, mode)))
+    return loggers
+
+
+def finish_loggers(loggers: list[Logger]) -> list[str]:
+    """Returns where each W&B run is, a line a run; closes all loggers, so that a multirun's next job starts anew.
+
+    Args:
+        loggers: as from `make_loggers`.
+    """
+    said = []
+    for logger in loggers:
+        logger.finalize("success")
+        if isinstance(logger, WandbLogger):
+            run = logger.experiment
+            said.append(f"W&B, offline: wandb sync {Path(run.dir).parent}" if run.offline else f"W&B: {run.url}")
+            run.finish()
+    return said
+
+
+def wandb_mode() -> str:
+    """Returns the mode of a W&B run: WANDB_MODE's, but never one that would ask for a key."""
+    given = os.environ.get("WANDB_MODE") or "online"
+    if given in (*OFFLINE, "disabled"):
+        return "disabled" if given == "disabled" else "offline"
+    return given if has_wandb_key() else "offline"
+
+
+def has_wandb_key() -> bool:
+    """Returns whether W&B would find credentials without asking for them."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    hosts = [os.environ["WANDB_BASE_URL"]] if os.environ.get("WANDB_BASE_URL") else [wandb.Settings().base_url, _CLOUD]
+    file = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
+    try:
+        known = netrc.netrc(file)
+    except (OSError, netrc.NetrcParseError):
+        return False
+    return any(known.authenticators(urlsplit(host).netloc) for host in hosts)
+
+
+def _run(config: LoggerConfig, output: Path, name: str, mode: str) -> Any:
+    """Returns a new W&B run; one that W&B's server does not take is kept offline, so that no result is lost over it."""
+    try:
+        return _started(config, output, name, mode)
+    except wandb.Error as error:
+        log.warning("W&B cannot be reached (%s); the run is kept offline", " ".join(str(error).split()))
+        return _started(config, output, name, "offline")
+
+
+def _started(config: LoggerConfig, output: Path, name: str, mode: Any) -> Any:
+    run = wandb.init(
+        name=name,
+        dir=output,
+        project=config.project,
+        entity=config.entity,
+        group=config.group,
+        tags=list(config.tags),
+        mode=mode,
+        settings=wandb.Settings(silent=True, console="off", init_timeout=_PATIENCE),
+    )
+    run.define_metric("trainer/global_step")  # as Lightning does for the runs that it starts
+    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+    return run
