@@ -60,7 +60,8 @@ def test_a_collapsed_model_and_the_majority_answer_are_called_out(record: Record
     assert "LASER has collapsed" in text
     assert "98.0 %" in text
     base = {**record.test.base, "accuracy": 0.40, "majority_accuracy": 0.6}
-    for accuracy, needed in ((0.55, "counts only above max(base, majority)"), (0.75, "+15.0 points lie above max")):
+    below = "counts only above max(base, majority)"
+    for accuracy, needed in ((0.55, below), (0.6, below), (0.75, "+15.0 points lie above max")):
         test = SplitResult(base, {**record.test.laser, "accuracy": accuracy}, record.test.gain)
         assert needed in " ".join(notices(dataclasses.replace(record, test=test)))
 

@@ -36,6 +36,11 @@ def test_few_groups_enumerate_every_sign_pattern():
     assert sign_flip_p(gains, range(8)) == pytest.approx(permuted.pvalue, abs=1e-12)
 
 
+@given(st.lists(st.integers(-9, 9), min_size=3, max_size=16))
+def test_sums_that_rounding_alone_separates_are_ties(tenths: list[int]):
+    assert sign_flip_p([n / 10 for n in tenths], range(len(tenths))) == sign_flip_p(tenths, range(len(tenths)))
+
+
 def test_seventeen_groups_resample_to_the_exact_p():
     gains = np.random.default_rng(1).normal(0.4, 1.0, 17)
     patterns = np.array(np.meshgrid(*[[-1, 1]] * 17)).reshape(17, -1)
