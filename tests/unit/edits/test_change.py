@@ -11,6 +11,7 @@ from laser_lit.edits.change import Change, Changer, prune
 from laser_lit.edits.edit import Edit
 from laser_lit.errors import InputError
 from laser_lit.linalg.cache import FactorCache
+from laser_lit.linalg.rank import RULES
 from laser_lit.linalg.svd import Svd
 
 shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -109,6 +110,15 @@ def test_amounts(
     assert done.W.shape == W.shape
     if kept is not None:
         assert int((done.W != 0).sum()) == kept
+
+
+@pytest.mark.parametrize("shape", [(20, 160), (160, 20)])
+def test_rules_know_the_shape(cache: FactorCache, shape: tuple[int, int]) -> None:
+    W = random_matrix(*shape) + 0.4 * torch.ones(shape)  # a component above the noise of this shape, not of a square
+    S = torch.linalg.svdvals(W)
+    assert RULES["mp_median"](S, shape) == 1
+    assert RULES["mp_median"](S, (20, 20)) == 0
+    assert change(cache, W, "low_rank", rule="mp_median").rank == 1
 
 
 @pytest.mark.parametrize(
