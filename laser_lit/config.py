@@ -6,7 +6,7 @@ from typing import Any
 
 import xxhash
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 from laser_lit.config_data import DataConfig
 
@@ -40,7 +40,19 @@ class FrozenStack:
 
 @dataclass
 class FactsTrainingConfig:
-    """How the built-in facts model is trained (`python train.py`), on the world of `data.world`."""
+    """How the built-in facts model is trained, on the world of `data.world`.
+
+    Attributes:
+        seed: decides the initial weights and the sentences drawn; the world has its own seed.
+        layers: number of blocks.
+        width: size of the hidden states, a multiple of 4 * heads.
+        heads: attention heads.
+        steps: optimizer steps, each on fresh sentences.
+        batch_size: sentences a step.
+        learning_rate: peak of the cosine schedule.
+        weight_decay: of AdamW, on matrices.
+        warmup: steps of linear rise.
+    """
 
     seed: int = 0
     layers: int = 3
@@ -220,10 +232,11 @@ class EvaluateConfig:
 
 @dataclass
 class TrainConfig:
-    """`python train.py`; fields as in EvaluateConfig."""
+    """`python train.py`; fields as in EvaluateConfig. `laser` is there because each model names its default."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    laser: LaserConfig = field(default_factory=LaserConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
@@ -233,13 +246,11 @@ class TrainConfig:
 
 def register_schemas() -> None:
     """Makes the dataclasses known to Hydra as `evaluate_schema` and `train_schema`."""
-    evaluate = OmegaConf.structured(EvaluateConfig)
-    OmegaConf.set_struct(evaluate.laser, False)
-    evaluate.laser["from"] = None
-    OmegaConf.set_struct(evaluate.laser, True)
-    store = ConfigStore.instance()
-    store.store(name="evaluate_schema", node=evaluate)
-    store.store(name="train_schema", node=OmegaConf.structured(TrainConfig))
+    for name, config in (("evaluate_schema", EvaluateConfig), ("train_schema", TrainConfig)):
+        node = OmegaConf.structured(config)
+        with open_dict(node.laser):
+            node.laser["from"] = None
+        ConfigStore.instance().store(name=name, node=node)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

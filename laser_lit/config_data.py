@@ -12,17 +12,39 @@ from laser_lit.errors import InputError, unknown_name
 
 TEMPLATES = ("data.prompt", "data.masked_prompt")
 SCORE_AS = ("token", "choice", "generate")
+DISTRACTORS = ("generic", "same_relation", "per_fact")
 
 
 @dataclass
-class FactsWorldConfig:
-    """The built-in noisy-facts world; see `laser_lit.data.facts.FactsConfig`, which has the same fields."""
+class FactsConfig:
+    """What the world and its training text depend on.
+
+    Attributes:
+        subjects: number of surnames; five facts each.
+        zipf: exponent of the facts' frequencies, 0 for equal ones.
+        noise: probability in [0, 1) that training text says the distractor instead of the object.
+        seed: decides surnames, objects, frequencies and order.
+        distractor: "generic": the word "the"; "same_relation": one object of the relation for all its facts (a second
+            one for the facts of which it is true); "per_fact": any wrong object of the relation, drawn once a fact.
+    """
 
     subjects: int = 200
     zipf: float = 0.8
     noise: float = 0.40
     seed: int = 0
     distractor: str = "generic"
+
+    def __post_init__(self) -> None:
+        if not self.subjects >= 1:
+            raise InputError(f"data.world.subjects {self.subjects}: must be at least 1")
+        if not 0 <= self.noise < 1:
+            raise InputError(f"data.world.noise {self.noise}: must lie in [0, 1)")
+        if not self.zipf >= 0:
+            raise InputError(f"data.world.zipf {self.zipf}: must be at least 0")
+        if self.seed < 0:
+            raise InputError(f"data.world.seed {self.seed}: must be at least 0")
+        if self.distractor not in DISTRACTORS:
+            raise unknown_name("data.world.distractor", self.distractor, DISTRACTORS)
 
 
 @dataclass
@@ -74,7 +96,7 @@ class DataConfig:
     masks: int | None = None
     masked_tail_tokens: int | None = None
     window: int = 384
-    world: FactsWorldConfig | None = None
+    world: FactsConfig | None = None
 
 
 def quote_templates(arguments: Sequence[str]) -> list[str]:

@@ -2,12 +2,11 @@
 
 import dataclasses
 
-from laser_lit.config_data import DataConfig, FactsWorldConfig
+from laser_lit.config_data import DataConfig, FactsConfig
 from laser_lit.data.example import ExampleSet
-from laser_lit.data.facts import FactsConfig, facts_examples
+from laser_lit.data.facts import facts_examples
 
 
 def load(config: DataConfig) -> ExampleSet:
     """Returns the clean questions of the world that `data.world` describes."""
-    world = FactsConfig(**dataclasses.asdict(config.world or FactsWorldConfig()))
-    return dataclasses.replace(facts_examples(world), name=config.name)
+    return dataclasses.replace(facts_examples(config.world or FactsConfig()), name=config.name)

@@ -17,7 +17,7 @@ import transformers
 from filelock import FileLock
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
-from laser_lit.config import TrainerConfig
+from laser_lit.config import FactsTrainingConfig, TrainerConfig
 from laser_lit.data.facts import (
     FactsConfig,
     Sentences,
@@ -39,32 +39,14 @@ RECIPE = 1
 _NOTE = "Training the built-in facts model ({steps} steps, about half a minute on one core) into {folder}"
 
 
-@dataclass(frozen=True)
-class FactsTraining:
-    """How the built-in model is made.
+@dataclass
+class FactsTraining(FactsTrainingConfig):
+    """How the built-in model is made, checked.
 
     Attributes:
-        seed: decides the initial weights and the sentences drawn; the world has its own seed.
-        layers: number of blocks.
-        width: size of the hidden states, a multiple of 4 * heads.
-        heads: attention heads.
-        steps: optimizer steps, each on fresh sentences.
-        batch_size: sentences a step.
-        learning_rate: peak of the cosine schedule.
-        weight_decay: of AdamW, on matrices.
-        warmup: steps of linear rise.
         world: what the model is told.
     """
 
-    seed: int = 0
-    layers: int = 3
-    width: int = 64
-    heads: int = 4
-    steps: int = 1200
-    batch_size: int = 128
-    learning_rate: float = 5e-3
-    weight_decay: float = 0.1
-    warmup: int = 50
     world: FactsConfig = field(default_factory=FactsConfig)
 
     def __post_init__(self) -> None:

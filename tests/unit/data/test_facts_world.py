@@ -146,4 +146,4 @@ def test_the_answer_extends_the_prompts_tokens_also_after_saving(tmp_path):
 )
 def test_wrong_values_are_refused(field, value, message):
     with pytest.raises(InputError, match=message):
-        FactsConfig(**{field: value})
+        build_world(FactsConfig(**{field: value}))
