@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 import hydra
 from hydra.errors import HydraException
@@ -23,7 +24,14 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 def run_job(config: DictConfig) -> float:
     """Returns the float of the job that `task._target_` names."""
     check_keys(config)
-    job: Callable[[DictConfig], float] = hydra.utils.get_method(config.task._target_)
+    target = config.task._target_
+    module, _, name = target.rpartition(".")
+    try:
+        job: Callable[[DictConfig], float] = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"task._target_={config.task._target_} is no function that can be imported: {error}"
+        ) from error
     return job(config)
 
 
