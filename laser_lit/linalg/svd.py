@@ -173,18 +173,22 @@ def factorize(
     options = Svd(method, seed, oversampling, n_iter)
     scale = _check_matrix(W, name)
     d = min(W.shape)
+    _check_rank(rank, d, method, name)
     if dtype not in (torch.float32, torch.float64):
         raise InputError(f"dtype {dtype}: factors are float32 or float64")
-    if rank is None and method == "randomized":
-        raise InputError(f"randomized factorization of {name}: name the rank to find, 1 … {d}")
-    if rank is not None and not 1 <= rank <= d:
-        raise InputError(f"rank {rank} for {name}: must lie in 1 … {d}")
     U, S, Vh, used = _factorize(W.detach(), options, rank or d, dtype, scale)
     U, S, Vh = (part.to(W.device, dtype).contiguous() for part in (U, S, Vh))
     if not float(S[0]) < float("inf"):
         raise InputError(f"{name} has entries up to {scale:.1e}: its singular values overflow {dtype}")
     factors = Factors(U, S, Vh, used)
     return factors if len(S) == d else replace(factors, error=_error(W, factors, scale))
+
+
+def _check_rank(rank: int | None, d: int, method: str, name: str) -> None:
+    if rank is None and method == "randomized":
+        raise InputError(f"randomized factorization of {name}: name the rank to find, 1 … {d}")
+    if rank is not None and not 1 <= rank <= d:
+        raise InputError(f"rank {rank} for {name}: must lie in 1 … {d}")
 
 
 def _check_matrix(W: Tensor, name: str) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+import xxhash
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig
 
@@ -207,12 +208,31 @@ class LanguageTask:
     def _weights(self) -> str:
         return content_hash(self.model)
 
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """The model's own config, which decides the scores beside its weights (rope_theta, say)."""
+        settings = self.model.config.to_diff_dict()
+        about = ("_name_or_path", "transformers_version", "dtype", "architectures")
+        return {key: str(value) for key, value in settings.items() if key not in about}
+
+    @cached_property
+    def _tokens(self) -> str:
+        """Hash of every sequence that the model is given, which is the tokenizer's work."""
+        state = xxhash.xxh3_128()
+        for name, part in self.parts.items():
+            state.update(name.encode())
+            for request in part.requests:
+                state.update(repr((request.role, request.tokens, request.reads, request.targets)).encode())
+        return str(state.hexdigest())
+
     def content(self) -> dict[str, Any]:
         """Returns what decides the scores besides edits and split."""
         config = self._config
         return {
             "model": self._weights,
+            "architecture": self._settings,
             "data": fingerprint(self.examples),
+            "tokens": self._tokens,
             "limit": config.data.limit,
             "scoring": config.scoring,
             "split": config.split,
