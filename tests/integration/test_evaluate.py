@@ -204,6 +204,14 @@ def test_layers_and_groups(evaluate, local):
     assert ranks == [(2, 1), *[(1, 16)] * 4]
 
 
+def test_choices_by_the_mean_of_their_tokens(evaluate, gptj, files):
+    line = ["model=local", f"model.path={gptj}", *files["choice"], "laser=none"]
+    summed, mean = evaluate(*line), evaluate(*line, "normalize_choices=true")
+    assert set(summed.predictions["base_prediction"]) == {"w3"}  # a single token has the larger sum
+    assert len(set(mean.predictions["base_prediction"])) > 1
+    assert summed.record["config_hash"] != mean.record["config_hash"]
+
+
 def test_a_matrix_listed_twice(evaluate, local):
     twice = "laser.edits=[{layer: 1, matrix: fc_in, rank: 5}, {layer: 1, matrix: fc_in, rank: 2}]"
     line = [*local[:-4], "controls=false", "laser=single", twice]
