@@ -169,7 +169,7 @@ class LanguageTask:
             bar.label = f"{'base' if stack is None else 'LASER'}, {split}"
         self._callback.stack = stack
         self._test(RequestModule(batches))
-        return self._module.scores
+        return self._module.gathered_scores()
 
     def _test(self, requests: RequestModule) -> None:
         try:

@@ -1,0 +1,143 @@
+"""Commands in processes of their own: several at once, killed, interrupted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from laser_lit.results.store import ResultsStore
+
+ROOT = Path(__file__).resolve().parents[2]
+DDP = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+EDIT = ("laser=single", "laser.layer=1", "laser.matrix=mlp", "laser.rank=3")
+QUIET = ("logger=none", "controls=false")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Returns a function that starts evaluate.py in a process group of its own; what still runs is killed."""
+    started = []
+
+    def run(*arguments):
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "evaluate.py"), *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def finished(process, seconds=200):
+    """Returns the output of a process that ends well and says nothing on stderr."""
+    out, err = process.communicate(timeout=seconds)
+    assert process.returncode == 0, err
+    assert err == ""
+    return out
+
+
+def assert_same(one, two):
+    tables = [pd.read_parquet(folder / "predictions.parquet") for folder in (one, two)]
+    pd.testing.assert_frame_equal(*tables, rtol=0, atol=1e-5)
+    for name in ("base_correct", "laser_correct", "base_prediction", "laser_prediction"):
+        assert tables[0][name].equals(tables[1][name])
+    records = [json.loads((folder / "result.json").read_text()) for folder in (one, two)]
+    assert records[0]["config_hash"] == records[1]["config_hash"]
+    for who in ("base", "laser"):
+        known = [{name: entry for name, entry in record[who].items() if entry is not None} for record in records]
+        assert known[0] == pytest.approx(known[1], rel=1e-5, abs=1e-5)
+    return records
+
+
+@pytest.mark.parametrize("kind", ["token", "choice", "generate", "text"])
+def test_two_processes_give_the_numbers_of_one(evaluate, start, tmp_path, gptj, files, kind):
+    line = ["model=local", f"model.path={gptj}", *files[kind], *EDIT, *QUIET, "batch_size=5"]  # batches: an odd number
+    alone = evaluate(*line)
+    run = tmp_path / "both"
+    out = finished(start(*line, *DDP, f"hydra.run.dir={run}", f"paths.results={tmp_path / 'shared'}"))
+    records = assert_same(alone.folder, run)
+    assert out.count("Base against LASER") == 1
+    assert {path.name for path in run.iterdir()} == {
+        *(".hydra", "evaluate.log"),
+        *("result.json", "predictions.parquet", "stack.yaml", "report.html"),
+    }
+    assert not (tmp_path / "outputs").exists()
+    assert [record["test_opened"] for record in records] == [1, 1]
+
+
+def test_two_processes_after_the_base_was_kept_by_one(evaluate, start, tmp_path, local):
+    alone = evaluate(*local, *QUIET)  # leaves its base tables in `results`
+    run = tmp_path / "both"
+    finished(start(*local, *QUIET, *DDP, f"hydra.run.dir={run}", f"paths.results={tmp_path / 'results'}"))
+    records = assert_same(alone.folder, run)
+    assert records[1]["test_opened"] == 2
+
+
+def test_more_processes_than_batches(evaluate, start, tmp_path, local):
+    run = tmp_path / "both"
+    finished(start(*local, *QUIET, *DDP, "data.limit=4", "batch_size=64", f"hydra.run.dir={run}"))
+    assert_same(evaluate(*local, *QUIET, "data.limit=4").folder, run)
+
+
+def test_two_processes_stop_together_at_an_error(start, local):
+    process = start(*local, *DDP, "data.limit=1")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "Traceback" not in err
+    assert "raise data.limit" in err
+    assert out == ""
+
+
+def test_two_processes_train_a_missing_model_once(start, tmp_path):
+    tiny = ("data.world.subjects=12", "model.facts.steps=6", "model.facts.width=16", "model.facts.heads=2")
+    run = tmp_path / "both"
+    out = finished(start(*tiny, *QUIET, *DDP, f"hydra.run.dir={run}"))
+    assert out.count("Training the built-in facts model") == 1
+    assert json.loads((run / "result.json").read_text())["gain"]["n"] > 0
+
+
+def test_a_killed_run_leaves_a_folder_that_the_next_run_can_use(evaluate, start, tmp_path, local):
+    line = [*local, *QUIET, "batch_size=3"]
+    results = tmp_path / "kept"
+    process = start(*line, "paths.results=kept", "laser.svd.method=exact")
+    watched = results / "nothing"
+    while process.poll() is None and not watched.exists():  # killed as soon as the base of validation is kept
+        found = list(results.glob("base-*.sha256"))
+        watched = found[0] if found else watched
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not list(tmp_path.glob("outputs/*/*/result.json"))
+    store = ResultsStore(results)
+    assert store.cells() == {}
+    again = tmp_path / "again"
+    finished(start(*line, "paths.results=kept", f"hydra.run.dir={again}"))
+    assert_same(evaluate(*line).folder, again)
+
+
+def test_an_interrupt_ends_a_run_in_one_line(start, tmp_path, local):
+    process = start(*local, *QUIET, "batch_size=1", "paths.results=kept")
+    while process.poll() is None and not list((tmp_path / "kept").glob("base-*.sha256")):
+        pass
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip() == "interrupted"
+    assert not list(tmp_path.glob("outputs/*/*/result.json"))
