@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from laser_lit.config_data import DataConfig, check_data_config
+from laser_lit.config_data import DataConfig, check_data_config, config_folder
 from laser_lit.data.example import ExampleSet, TextSet
 from laser_lit.data.tokenized import apply_chat_template, limit_answer_tokens, shorten_masked_texts
 from laser_lit.errors import InputError, unknown_name
@@ -40,18 +40,21 @@ LOADERS = {
 """Name -> module:function; a function takes a DataConfig. Modules are imported when they are asked for."""
 
 
-def load_data(config: DataConfig, tokenizer: "PreTrainedTokenizerBase | None" = None) -> ExampleSet | TextSet:
+def load_data(
+    config: DataConfig | str, tokenizer: "PreTrainedTokenizerBase | None" = None, **overrides: Any
+) -> ExampleSet | TextSet:
     """Returns the examples (or the text) of a data set, in file order and before `data.limit` and the split.
 
     Args:
-        config: a DataConfig or an OmegaConf node of that shape.
+        config: a DataConfig or an OmegaConf node of that shape, or the name of a file in conf/data.
         tokenizer: of the evaluated model. Without one, what depends on it is left undone: the limit on answer tokens,
             the cut of masked prompts and the chat template.
+        overrides: fields to change, where `config` is a name.
 
     Raises:
         InputError: the name is unknown, a file or row is at fault, or the hub cannot be reached.
     """
-    config = as_data_config(config)
+    config = named_config(config, config_folder(), **overrides) if isinstance(config, str) else as_data_config(config)
     check_data_config(config)
     data = loader(config.name)(config)
     if isinstance(data, TextSet):

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,3 +83,13 @@ def test_fingerprints_follow_the_content_and_not_its_origin() -> None:
         TextSet("a", ("pq",), "r1", window=5),
     ]
     assert len({fingerprint(data), *map(fingerprint, changed)}) == len(changed) + 1
+
+
+def test_a_name_stands_for_its_config(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"question": "one and one", "result": "two"}\n')
+    data = load_data("jsonl", path=str(file), prompt="{question} makes", answer="result")
+    assert isinstance(data, ExampleSet)
+    assert [(example.prompt, example.answer) for example in data.examples] == [("one and one makes", "two")]
+    with pytest.raises(InputError, match="nearest: jsonl"):
+        load_data("jsonll", path=str(file))
