@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from laser_lit.errors import InputError
 
@@ -108,7 +108,7 @@ def mcnemar_exact(fixed: int, broken: int) -> float:
     """
     if fixed < 0 or broken < 0:
         raise InputError(f"fixed {fixed}, broken {broken}: counts must not be negative")
-    return min(1.0, 2.0 * float(binom.cdf(min(fixed, broken), fixed + broken, 0.5)))
+    return min(1.0, 2.0 * float(bdtr(min(fixed, broken), fixed + broken, 0.5)))
 
 
 def holm(ps: ArrayLike) -> list[float]:
