@@ -1,0 +1,78 @@
+"""What is refused before anything is loaded."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from laser_lit.config import register_schemas
+from laser_lit.config_data import config_folder
+from laser_lit.errors import InputError
+from laser_lit.jobs.checks import check_evaluation, check_folder
+
+CPU = ("trainer.accelerator=cpu", "paths.output=x")
+
+
+@pytest.fixture
+def composed(tmp_path, monkeypatch) -> Iterator[Callable[..., DictConfig]]:
+    monkeypatch.chdir(tmp_path)
+    register_schemas()
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        yield lambda *overrides: compose("evaluate", [*CPU, *overrides])
+
+
+def test_the_defaults_pass_and_nothing_is_made(composed, tmp_path):
+    check_evaluation(composed())
+    check_evaluation(composed("model=gptj", "max_length=2", "batch_size=1", "seed=0", "padding=left", "split=paper"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("batch_size=0", "batch_size 0: must be at least 1"),
+        ("seed=-1", "seed -1: must be at least 0"),
+        ("max_length=1", "max_length 1: must be at least 2"),
+        ("padding=up", "unknown padding 'up'; allowed: right, left"),
+        ("split=grup", "unknown split 'grup'; nearest: group"),
+        ("scoring=papr", "unknown scoring 'papr'; nearest: paper"),
+        ("trainer.devices=0", "trainer.devices=0"),
+        ("model.facts=null", r"model=facts needs model\.path"),
+        ("data=fever", "model=facts data=fever"),
+    ],
+)
+def test_values(composed, typed, words):
+    with pytest.raises(InputError, match=words):
+        check_evaluation(composed(typed))
+
+
+def test_a_spread_model_and_several_processes(composed):
+    with pytest.raises(InputError, match=r"model\.device_map=auto with trainer\.devices=2"):
+        check_evaluation(composed("model.device_map=auto", "trainer.devices=2"))
+    check_evaluation(composed("trainer.devices=2"))
+
+
+def test_folders(tmp_path):
+    check_folder("paths.results", tmp_path / "new" / "folder")
+    assert not (tmp_path / "new").exists()
+    file = tmp_path / "file"
+    file.write_text("")
+    for path in (file, file / "below"):
+        with pytest.raises(InputError, match=f"paths.results={path}: {file} is a file"):
+            check_folder("paths.results", path)
+
+
+def test_a_locked_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("laser_lit.jobs.checks.os.access", lambda path, mode: path != tmp_path)
+    with pytest.raises(InputError, match=f"{tmp_path} cannot be written to"):
+        check_folder("paths.results", tmp_path / "new")
+
+
+def test_a_relative_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_folder("paths.results", Path("a/b"))
+    Path("a").write_text("")
+    with pytest.raises(InputError, match="a is a file"):
+        check_folder("paths.results", Path("a/b"))
