@@ -57,9 +57,11 @@ def _command(name: str) -> None:
     try:
         with _environment("1"):  # Hydra hands every error up, and it is printed here
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(job)()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt):
+            raise
         print("\ninterrupted", file=sys.stderr)  # noqa: T201
-        sys.exit(128 + signal.SIGINT)
+        sys.exit(128 + signal.SIGINT)  # Lightning makes an exit with 1 of Ctrl-C
     except Exception as error:
         message = _message(error)
         if given == "1" or message is None:

@@ -179,10 +179,6 @@ class LanguageTask:
                 f"batch_size {self._config.batch_size}: the {self.device} is out of memory; give less, or "
                 "model.dtype=float16, or model.device_map=auto with several GPUs"
             ) from error
-        except SystemExit as stop:
-            if self.trainer.interrupted:  # Lightning makes an exit of Ctrl-C
-                raise KeyboardInterrupt from stop
-            raise
 
     def _table(self, scores: list[Any], split: str) -> pd.DataFrame:
         part = self.parts[split]

@@ -1,15 +1,13 @@
 """The dataclasses, the hash, and every choice of every group."""
 
 import json
-from collections.abc import Callable, Iterator
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from laser_lit.config import EvaluateConfig, TrainConfig, config_hash, plain, register_schemas
 from laser_lit.config_data import config_folder
@@ -22,13 +20,6 @@ CHOICES = sorted(
 )
 TRAINS = ("facts",)
 """Choices of `task` that belong to train.py."""
-
-
-@pytest.fixture
-def composed() -> Iterator[Callable[..., DictConfig]]:
-    register_schemas()
-    with initialize_config_dir(str(FOLDER), version_base="1.3"):
-        yield lambda *overrides, name="evaluate": compose(name, ["paths.output=x", *overrides])
 
 
 def test_the_folders_are_found():

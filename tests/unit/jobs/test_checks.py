@@ -1,31 +1,23 @@
 """What is refused before anything is loaded."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
 
-from laser_lit.config import register_schemas
-from laser_lit.config_data import config_folder
 from laser_lit.errors import InputError
 from laser_lit.jobs.checks import check_evaluation, check_folder
 
-CPU = ("trainer.accelerator=cpu", "paths.output=x")
-
 
 @pytest.fixture
-def composed(tmp_path, monkeypatch) -> Iterator[Callable[..., DictConfig]]:
+def config(composed, tmp_path, monkeypatch):
+    """Returns a function from overrides to a config for the CPU; relative paths are below an empty folder."""
     monkeypatch.chdir(tmp_path)
-    register_schemas()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        yield lambda *overrides: compose("evaluate", [*CPU, *overrides])
+    return lambda *overrides: composed("trainer.accelerator=cpu", *overrides)
 
 
-def test_the_defaults_pass_and_nothing_is_made(composed, tmp_path):
-    check_evaluation(composed())
-    check_evaluation(composed("model=gptj", "max_length=2", "batch_size=1", "seed=0", "padding=left", "split=paper"))
+def test_the_defaults_pass_and_nothing_is_made(config, tmp_path):
+    check_evaluation(config())
+    check_evaluation(config("model=gptj", "max_length=2", "batch_size=1", "seed=0", "padding=left", "split=paper"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -43,15 +35,15 @@ def test_the_defaults_pass_and_nothing_is_made(composed, tmp_path):
         ("data=fever", "model=facts data=fever"),
     ],
 )
-def test_values(composed, typed, words):
+def test_values(config, typed, words):
     with pytest.raises(InputError, match=words):
-        check_evaluation(composed(typed))
+        check_evaluation(config(typed))
 
 
-def test_a_spread_model_and_several_processes(composed):
+def test_a_spread_model_and_several_processes(config):
     with pytest.raises(InputError, match=r"model\.device_map=auto with trainer\.devices=2"):
-        check_evaluation(composed("model.device_map=auto", "trainer.devices=2"))
-    check_evaluation(composed("trainer.devices=2"))
+        check_evaluation(config("model.device_map=auto", "trainer.devices=2"))
+    check_evaluation(config("trainer.devices=2"))
 
 
 def test_folders(tmp_path):

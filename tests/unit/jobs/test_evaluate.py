@@ -1,17 +1,13 @@
 """One evaluation of any task: what is scored, when, and what is kept."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 from families import FAMILIES
-from hydra import compose, initialize_config_dir
 
-from laser_lit.config import register_schemas
-from laser_lit.config_data import config_folder
 from laser_lit.edits.edit import Edit
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
@@ -73,15 +69,10 @@ def task() -> CountingTask:
 
 
 @pytest.fixture
-def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable:
+def configured(composed, tmp_path, monkeypatch):
+    """Returns a function from overrides to a config whose relative paths are below an empty folder."""
     monkeypatch.chdir(tmp_path)
-    register_schemas()
-
-    def make(*overrides):
-        with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            return compose("evaluate", ["logger=none", f"paths.output={tmp_path / 'run'}", *overrides])
-
-    return make
+    return lambda *overrides: composed("logger=none", *overrides)
 
 
 def test_base_and_laser_on_both_splits(task, configured, tmp_path):

@@ -1,13 +1,7 @@
 """From `laser=` to a stack."""
 
-from collections.abc import Callable, Iterator
-
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
 
-from laser_lit.config import register_schemas
-from laser_lit.config_data import config_folder
 from laser_lit.edits.edit import Edit
 from laser_lit.errors import InputError
 from laser_lit.jobs.laser import configured_stack
@@ -51,13 +45,6 @@ TOP3 = {
     "llama2": [(28, "fc_out", 0.01), (24, "fc_in", 0.01), (30, "fc_in", 0.05)],
     "roberta": [(3, "fc_in", 0.9), (9, "fc_in", 0.9), (1, "fc_out", 0.4)],
 }
-
-
-@pytest.fixture
-def composed() -> Iterator[Callable[..., DictConfig]]:
-    register_schemas()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        yield lambda *overrides: compose("evaluate", ["paths.output=x", *overrides])
 
 
 @pytest.mark.parametrize(("model", "data"), [(model, data) for model in TABLE3 for data in TABLE3[model]])
