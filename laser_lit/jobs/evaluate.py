@@ -120,7 +120,7 @@ def _record(
         edits=tuple(_recorded(edit) for edit in edits),
         test=results["test"],
         validation=results["validation"],
-        config_hash=config_hash({**content, "edits": [_named(edit) for edit in edits]}),
+        config_hash=config_hash({**content, **_named(laser.stack, edits)}),
         stack=source,
         controls=controls,
         test_opened=scores.test_opened,
@@ -143,10 +143,15 @@ def _split_result(task: Task, scores: Scores, split: str, seed: int) -> SplitRes
     return SplitResult(task.metrics(base), task.metrics(laser), compare(base, laser, weight=weight, seed=seed))
 
 
-def _named(edit: AppliedEdit) -> dict[str, Any]:
-    """Returns what names an edit; its measured error may differ in the last digits between machines."""
+def _named(stack: Stack | None, edits: Sequence[AppliedEdit]) -> dict[str, Any]:
+    """Returns what names the edits: not what was measured, whose last digits may differ between machines."""
     measured = ("relative_error", "content", "shape")
-    return {key: value for key, value in asdict(edit).items() if key not in measured}
+    named = [{key: value for key, value in asdict(edit).items() if key not in measured} for edit in edits]
+    for edit in named:
+        if edit["rank"] is not None:
+            edit["rho"] = None  # it gave the rank, which may as well have been typed
+    svd = None if stack is None or stack.svd.method != "randomized" else asdict(stack.svd)
+    return {"edits": named, "svd": svd}
 
 
 def _recorded(edit: AppliedEdit) -> records.AppliedEdit:
