@@ -46,6 +46,9 @@ def train() -> None:
 
 
 def _command(name: str) -> None:
+    # Threads that spin while they wait are many times slower than one thread where another program runs beside them,
+    # and hardly faster where none does. Read when torch is loaded, which a job does.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     register_schemas()
     sys.argv[1:] = quote_templates(sys.argv[1:])
     given = os.environ.get(FULL_ERROR)

@@ -3,7 +3,9 @@
 import logging
 import os
 import signal
+import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,26 @@ def test_processes_of_a_job_see_the_users_environment(commanded, monkeypatch, gi
     commanded(job=lambda config: seen.append(os.environ.get(main.FULL_ERROR)) or 0.0)
     assert seen == [given]
     assert os.environ.get(main.FULL_ERROR) == given
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_do_not_spin_unless_asked_to(commanded, monkeypatch, given, expected):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if given is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+    commanded(job=lambda config: 0.0)
+    assert os.environ["OMP_WAIT_POLICY"] == expected
+
+
+def test_nothing_heavy_is_loaded_before_a_job():
+    code = "import sys, laser_lit.main; print(*sorted({'torch', 'lightning', 'transformers'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+def test_installed_commands_are_the_same():
+    scripts = {script.name: script for script in entry_points(group="console_scripts")}
+    assert scripts["laser-lit-evaluate"].load() is main.evaluate
+    assert scripts["laser-lit-train"].load() is main.train
 
 
 def test_interrupts(commanded):
