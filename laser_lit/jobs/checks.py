@@ -6,6 +6,7 @@ from typing import get_args
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from lightning.pytorch import Trainer
 from omegaconf import DictConfig
 
 from laser_lit.data.split import MODES
@@ -80,17 +81,26 @@ def check_folder(name: str, folder: Path) -> None:
 
 
 def _check_processes(config: DictConfig) -> None:
-    trainer = config.trainer
-    processes = make_trainer(trainer).world_size  # raises for devices that are not there
-    typed = f"trainer.devices={trainer.devices} trainer.strategy={trainer.strategy}"
-    if processes > 1 and config.model.device_map is not None:
+    settings = config.trainer
+    trainer = make_trainer(settings)  # raises for devices that are not there
+    typed = f"trainer.devices={settings.devices} trainer.strategy={settings.strategy}"
+    if trainer.world_size > 1 and config.model.device_map is not None:
         raise InputError(
             f"model.device_map={config.model.device_map} with {typed}: either one process spreads the model over the "
             "devices, or several hold a copy each; leave one of them out"
         )
-    if processes > 1 and HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+    if trainer.world_size > 1 and _is_job_of_a_sweep() and not _started_from_outside(trainer):
         raise InputError(
-            f"-m with {typed}: Lightning's processes and Hydra's multirun do not mix in one process. Use one device a "
-            "job, or a launcher that gives each job its own process: pip install 'laser_lit[launch]' and "
-            "hydra/launcher=joblib or submitit_local"
+            f"-m with {typed}: Lightning cannot start processes from within a job of a sweep. Use one device a job "
+            "(hydra/launcher=joblib runs several jobs at once: pip install 'laser_lit[launch]'), or a launcher that "
+            "starts all processes of a job itself, as hydra/launcher=submitit_slurm with tasks_per_node"
         )
+
+
+def _is_job_of_a_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def _started_from_outside(trainer: Trainer) -> bool:
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    return environment is not None and environment.creates_processes_externally

@@ -46,6 +46,16 @@ def test_a_spread_model_and_several_processes(config):
     check_evaluation(config("trainer.devices=2"))
 
 
+def test_processes_within_a_sweep(config, monkeypatch):
+    monkeypatch.setattr("laser_lit.jobs.checks._is_job_of_a_sweep", lambda: True)
+    check_evaluation(config())
+    with pytest.raises(InputError, match=r"-m with trainer\.devices=2 trainer\.strategy=ddp.*launcher"):
+        check_evaluation(config("trainer=ddp"))
+    for name, value in {"LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)  # as a launcher does that starts every process itself
+    check_evaluation(config("trainer=ddp"))
+
+
 def test_folders(tmp_path):
     check_folder("paths.results", tmp_path / "new" / "folder")
     assert not (tmp_path / "new").exists()
