@@ -132,6 +132,17 @@ def test_a_killed_run_leaves_a_folder_that_the_next_run_can_use(evaluate, start,
     assert_same(evaluate(*line).folder, again)
 
 
+def test_a_launcher_runs_jobs_side_by_side(start, tmp_path, local):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="pip install 'laser_lit[launch]'")
+    launcher = ("-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep")
+    process = start(*launcher, *local[:-1], *QUIET, "laser.rank=3,5")
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    records = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("sweep/*/result.json"))]
+    assert [record["edits"][0]["rank"] for record in records] == [3, 5]
+    assert records[0]["base"] == records[1]["base"]
+
+
 def test_an_interrupt_ends_a_run_in_one_line(start, tmp_path, local):
     process = start(*local, *QUIET, "batch_size=1", "paths.results=kept")
     while process.poll() is None and not list((tmp_path / "kept").glob("base-*.sha256")):
