@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from checkpoints import save_data
 
 from laser_lit.results.store import ResultsStore
 
@@ -113,23 +114,32 @@ def test_two_processes_train_a_missing_model_once(start, tmp_path):
     assert json.loads((run / "result.json").read_text())["gain"]["n"] > 0
 
 
-def test_a_killed_run_leaves_a_folder_that_the_next_run_can_use(evaluate, start, tmp_path, local):
-    line = [*local, *QUIET, "batch_size=3"]
-    results = tmp_path / "kept"
-    process = start(*line, "paths.results=kept", "laser.svd.method=exact")
-    watched = results / "nothing"
-    while process.poll() is None and not watched.exists():  # killed as soon as the base of validation is kept
-        found = list(results.glob("base-*.sha256"))
-        watched = found[0] if found else watched
+@pytest.fixture
+def long(tmp_path, gptj):
+    """Returns what to type for a run that takes a while."""
+    file = save_data(tmp_path / "many", n=2000) / "token.json"
+    return ["model=local", f"model.path={gptj}", "data=counterfact", f"data.path={file}", *EDIT, *QUIET]
+
+
+def wait_for(process, folder, pattern):
+    """Returns when a running process has made a file."""
+    while process.poll() is None and not list(folder.glob(pattern)):
+        pass
+    assert process.poll() is None
+
+
+def test_a_killed_run_leaves_a_folder_that_the_next_run_can_use(evaluate, start, tmp_path, long):
+    process = start(*long, "batch_size=1", "paths.results=kept")
+    wait_for(process, tmp_path / "kept", "openings-*")  # validation is scored, test has begun
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     assert not list(tmp_path.glob("outputs/*/*/result.json"))
-    store = ResultsStore(results)
-    assert store.cells() == {}
+    assert ResultsStore(tmp_path / "kept").cells() == {}
     again = tmp_path / "again"
-    finished(start(*line, "paths.results=kept", f"hydra.run.dir={again}"))
-    assert_same(evaluate(*line).folder, again)
+    finished(start(*long, "paths.results=kept", f"hydra.run.dir={again}"))
+    _, record = assert_same(evaluate(*long).folder, again)
+    assert record["test_opened"] == 2  # the killed run had looked
 
 
 def test_a_launcher_runs_jobs_side_by_side(start, tmp_path, local):
@@ -143,12 +153,12 @@ def test_a_launcher_runs_jobs_side_by_side(start, tmp_path, local):
     assert records[0]["base"] == records[1]["base"]
 
 
-def test_an_interrupt_ends_a_run_in_one_line(start, tmp_path, local):
-    process = start(*local, *QUIET, "batch_size=1", "paths.results=kept")
-    while process.poll() is None and not list((tmp_path / "kept").glob("base-*.sha256")):
-        pass
-    os.killpg(process.pid, signal.SIGINT)
+@pytest.mark.parametrize("processes", [(), DDP], ids=["one", "two"])
+def test_an_interrupt_ends_a_run_in_one_line(start, tmp_path, long, processes):
+    process = start(*long, *processes, "batch_size=1", "paths.results=kept")
+    wait_for(process, tmp_path / "kept", "openings-*")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.strip() == "interrupted"
+    assert set(err.split()) == {"interrupted"}
     assert not list(tmp_path.glob("outputs/*/*/result.json"))
