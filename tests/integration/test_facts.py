@@ -74,14 +74,14 @@ def demo(tmp_path_factory):
         )
         assert done.returncode == 0, done.stderr
         newest = max(folder.glob("outputs/*/*/result.json"), key=lambda path: path.stat().st_mtime_ns)
-        return done, json.loads(newest.read_text()), cache
+        return done, json.loads(newest.read_text()), cache, folder / "results"
 
     return run
 
 
 @pytest.mark.slow
 def test_the_demo_gains_and_a_second_run_trains_and_scores_nothing_twice(demo):
-    done, record, cache = demo()
+    done, record, cache, results = demo()
     assert "Training the built-in facts model" in done.stdout
     assert done.stderr == ""
     assert record["gain"]["accuracy"] >= 0.15
@@ -92,12 +92,15 @@ def test_the_demo_gains_and_a_second_run_trains_and_scores_nothing_twice(demo):
     pruned = next(control for control in record["controls"] if control["name"].startswith("pruned"))
     assert max(zeroed["accuracy"], pruned["accuracy"]) < record["laser"]["accuracy"] - 0.1
     assert f"{record['laser']['accuracy']:.1%}".replace("%", " %") in done.stdout
-    weights = {path: path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()}
+    kept = [path for folder in (cache / "models", results) for path in folder.rglob("*") if path.suffix != ".jsonl"]
+    made = {path: path.stat().st_mtime_ns for path in kept if path.is_file()}
+    factors = set(cache.glob("factors/*"))
+    assert {path.suffix for path in made} >= {".safetensors", ".parquet"}
 
-    again, second, _ = demo()
+    again, second, *_ = demo()
     assert "Training" not in again.stdout
-    assert {path: path.stat().st_mtime_ns for path in weights} == weights  # nothing was made a second time
-    assert second["seconds"]["base"] < record["seconds"]["base"]
+    assert {path: path.stat().st_mtime_ns for path in made} == made  # nothing was trained or scored a second time
+    assert set(cache.glob("factors/*")) == factors
     for name in ("base", "laser", "gain", "validation", "controls", "config_hash"):
         assert second[name] == record[name]
     assert second["test_opened"] == record["test_opened"] + 1
