@@ -12,6 +12,7 @@ loop / ours and overhead_vs_floor = ours / floor on all cores, the same with _on
 process's peak memory after laser_lit's first run, before the others have run.
 """
 
+import argparse
 import json
 import resource
 import time
@@ -125,6 +126,7 @@ def ratios(ways: dict[str, Callable[[], list[str]]], threads: int, suffix: str) 
 
 def main() -> None:
     """Prints the measured ratios."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     torch.manual_seed(0)
     words, data, gptj = tokenizer(), examples(), model()
     prompts = [words(example.prompt)["input_ids"] for example in data.examples]

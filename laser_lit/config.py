@@ -31,11 +31,13 @@ class FrozenStack:
         edits: one mapping an edit, with the keys of `laser_lit.Edit`.
         provenance: where it comes from: the command that found it, or the publication.
         verified: whether a search on this very model found it.
+        world: what differs from the defaults of `data.world` in the world that the built-in model knew.
     """
 
     edits: list[dict[str, Any]] = field(default_factory=list)
     provenance: str = MISSING
     verified: bool = False
+    world: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -74,6 +74,16 @@ def read_manifest(path: Path) -> tuple[list[Edit], str | None, Mapping[str, Any]
     )
 
 
+def manifest_model(path: Path) -> str | None:
+    """Returns the id of the model that a manifest was made for; None where it does not say.
+
+    Args:
+        path: a YAML file that `read_manifest` takes.
+    """
+    model = _parsed(path).get("model")
+    return str(model["id"]) if isinstance(model, dict) and model.get("id") else None
+
+
 def _entry(row: AppliedEdit) -> dict[str, Any]:
     place = {"layer": row.layer, "matrix": row.matrix, "part": row.part, "expert": row.expert, "kind": row.kind}
     entry: dict[str, Any] = {name: value for name, value in place.items() if value is not None}

@@ -111,7 +111,9 @@ def _record(
     controls: tuple[Control, ...],
 ) -> Record:
     results = {split: _split_result(task, scores, split, config.seed) for split in SPLITS}
-    source = None if laser.stack is None else StackSource(laser.provenance or "typed", laser.verified)
+    source = (
+        None if laser.stack is None else StackSource(laser.provenance or "given on the command line", laser.verified)
+    )
     entries = task.describe()
     return Record(
         task=config.task.name,

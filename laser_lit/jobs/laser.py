@@ -7,10 +7,13 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from laser_lit.config import LaserConfig, plain
+from laser_lit.config import FactsTrainingConfig, LaserConfig, plain
+from laser_lit.config_data import FactsConfig
 from laser_lit.edits.edit import Edit
+from laser_lit.edits.manifest import manifest_model
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError, unknown_name
+from laser_lit.tasks.language import model_id
 
 EDIT_KEYS = ("layer", "matrix", "rho", "rank", "rule", "rate", "kind", "part", "expert")
 AMOUNT_KEYS = ("rho", "rank", "rule", "rate")
@@ -114,8 +117,7 @@ def _single(config: Config) -> ConfiguredStack:
     edit = {key: laser[key] for key in EDIT_KEYS if laser[key] is not None}
     frozen = model["stack_top3"]
     if edit == {"kind": "low_rank"} and frozen is not None and frozen["verified"]:
-        provenance = f"first edit of stack_top3: {frozen['provenance']}"
-        return ConfiguredStack(_stack(config, frozen["edits"][:1]), provenance, verified=True)
+        return _frozen(config, frozen["edits"][:1], f"first edit of stack_top3: {frozen['provenance']}")
     if "layer" not in edit or "matrix" not in edit:
         raise InputError(
             f"laser=single for model {model['name']} needs laser.layer= and laser.matrix= and one of "
@@ -139,25 +141,42 @@ def _paper(config: Config) -> ConfiguredStack:
 def _stack_top3(config: Config) -> ConfiguredStack:
     folder, frozen = config["laser"]["from"], config["model"]["stack_top3"]
     if folder is not None:
-        return _saved(Path(folder) / "stack.yaml", f"laser.from={folder}")
+        return _saved(config, Path(folder) / "stack.yaml", f"laser.from={folder}")
     if frozen is None:
         raise InputError(
             f"model {config['model']['name']} has no stack_top3: no search has been run on it and it is not in the "
             "paper's Table 3. Use laser.from=DIR with a run folder that holds a stack.yaml, or laser=single"
         )
-    return ConfiguredStack(_stack(config, frozen["edits"]), frozen["provenance"], frozen["verified"])
+    return _frozen(config, frozen["edits"], frozen["provenance"])
+
+
+def _frozen(config: Config, edits: list[dict[str, Any]], provenance: str) -> ConfiguredStack:
+    """Returns edits of the model's own config; the built-in model's hold under the settings that they were found on."""
+    model, world = config["model"], config["data"]["world"]
+    frozen = model["stack_top3"]
+    verified, notes = frozen["verified"], tuple[str, ...]()
+    if model["facts"] is not None and (
+        model["facts"] != asdict(FactsTrainingConfig()) or world != asdict(FactsConfig(**frozen["world"]))
+    ):
+        verified = False
+        notes = (f"the edits were found under other settings of model={model['name']} than these",)
+    return ConfiguredStack(_stack(config, edits), provenance, verified, notes)
 
 
 def _file(config: Config) -> ConfiguredStack:
     path = config["laser"]["path"]
     if path is None:
         raise InputError("laser=file needs laser.path=stack.yaml, a manifest that an earlier run wrote")
-    return _saved(Path(path), f"laser.path={path}")
+    return _saved(config, Path(path), f"laser.path={path}")
 
 
-def _saved(path: Path, given: str) -> ConfiguredStack:
+def _saved(config: Config, path: Path, given: str) -> ConfiguredStack:
     if not path.is_file():
         raise InputError(
             f"{given}: no file at {path}; every run that applied edits writes a stack.yaml into its folder"
         )
-    return ConfiguredStack(Stack.load(path), f"re-applied from {path}")
+    stack, made_for = Stack.load(path), manifest_model(path)
+    notes = tuple[str, ...]()
+    if made_for and made_for != model_id(config["model"]):
+        notes = (f"{path} was made for model {made_for}, not for {model_id(config['model'])}",)
+    return ConfiguredStack(stack, f"re-applied from {path}", notes=notes)

@@ -33,7 +33,8 @@ def make_loggers(config: LoggerConfig, output: Path, name: str) -> list[Logger]:
         loggers.append(CSVLogger(output, name="csv", version=""))
     mode = wandb_mode()
     if config.wandb and mode != "disabled":
-        loggers.append(WandbLogger(experiment=_run(config, output, name, mode)))
+        run = _run(config, output, name, mode)
+        loggers += [] if run is None else [WandbLogger(experiment=run)]
     return loggers
 
 
@@ -75,12 +76,17 @@ def has_wandb_key() -> bool:
 
 
 def _run(config: LoggerConfig, output: Path, name: str, mode: str) -> Any:
-    """Returns a new W&B run; one that W&B's server does not take is kept offline, so that no result is lost over it."""
-    try:
-        return _started(config, output, name, mode)
-    except wandb.Error as error:
-        log.warning("W&B cannot be reached (%s); the run is kept offline", " ".join(str(error).split()))
-        return _started(config, output, name, "offline")
+    """Returns a new W&B run, offline where the server does not take it, or None where W&B does not start at all.
+
+    No result is lost over W&B: it says what is wrong and the run goes on.
+    """
+    for attempt in dict.fromkeys((mode, "offline")):
+        try:
+            return _started(config, output, name, attempt)
+        except (wandb.Error, ValueError, OSError) as error:
+            log.warning("W&B does not start %s (%s)", attempt, " ".join(str(error).split())[:300])
+    log.warning("this run is not on W&B; logger=csv leaves it out")
+    return None
 
 
 def _started(config: LoggerConfig, output: Path, name: str, mode: Any) -> Any:

@@ -51,10 +51,18 @@ def headline(record: Record) -> str:
         moved = f"test perplexity {value(base.get('perplexity'), False)} → {value(laser.get('perplexity'), False)}"
         size = "log loss gain unknown" if gain.log_loss is None else f"log loss gain {signed(gain.log_loss, False)}"
         bounds, p = interval(gain.log_loss_ci95, False), gain.log_loss_p
-    chance = "" if p is None or p <= SAMPLE else " That is within chance."
+    chance = "" if p is None or p <= SAMPLE else f" That is within chance.{_loss_moved(gain)}"
     return (
         f"{done[0].upper()}{done[1:]}: {moved}, {size} (95 % interval {bounds}, {p_value(p)}; {counted(gain)}).{chance}"
     )
+
+
+def _loss_moved(gain: Gain) -> str:
+    """Returns a sentence where the log loss moved beyond chance and the accuracy did not."""
+    if gain.accuracy is None or gain.log_loss is None or gain.log_loss_p is None or gain.log_loss_p > SAMPLE:
+        return ""
+    way = "better" if gain.log_loss > 0 else "worse"
+    return f" The log loss is not: {way} by {value(abs(gain.log_loss), False)} nats ({p_value(gain.log_loss_p)})."
 
 
 def gain_lines(gain: Gain) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import jinja2
 import pandas as pd
 import yaml
 
+from laser_lit.config import FactsTrainingConfig
+from laser_lit.config_data import FactsConfig
 from laser_lit.files import write_text_atomic
 from laser_lit.report.examples import LIMIT, examples_payload
 from laser_lit.report.findings import gain_lines, headline, notices, opened, remedies
@@ -154,6 +156,12 @@ def _command(record: Record) -> str:
     words += [f"model.path={model['path']}"] if model.get("name") == "local" and model.get("path") else []
     words += [f"data={data['name']}"] if data.get("name") else []
     words += [f"data.{name}={data[name]}" for name in _ASKED if data.get(name)]
+    for name, given, default in (
+        ("model.facts", model.get("facts"), FactsTrainingConfig()),
+        ("data.world", data.get("world"), FactsConfig()),
+    ):
+        usual = asdict(default)
+        words += [f"{name}.{key}={entry}" for key, entry in (given or {}).items() if entry != usual.get(key)]
     words += [f"{name}={config[name]}" for name, default in _DEFAULTS.items() if config.get(name, default) != default]
     file = record.stack.file if record.stack else "stack.yaml"
     return shlex.join([*words, "laser=file", f"laser.path={Path(output) / file if output else file}"])

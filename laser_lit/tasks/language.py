@@ -87,7 +87,7 @@ class LanguageTask:
         self.examples = examples
         self.parts = self._plan(examples)
         self._module = EvaluationModule(self.model)
-        self.id = model_id(config)
+        self.id = model_id(config.model)
         self.processes = self.trainer.world_size
         self.writes = self.trainer.is_global_zero
         self.device = _device(self.trainer)
@@ -262,12 +262,12 @@ class LanguageTask:
         }
 
 
-def model_id(config: DictConfig) -> str:
-    """Returns the model's name in results: the hub's id or the folder's name, or the built-in model's."""
-    if config.model.facts is not None:
-        return str(config.model.name)
-    path = Path(config.model.path)
-    return path.resolve().name if path.exists() else str(config.model.path)
+def model_id(model: Any) -> str:
+    """Returns a model config's name in results: the hub's id or the folder's name, or the built-in model's."""
+    if model["facts"] is not None:
+        return str(model["name"])
+    path = Path(model["path"])
+    return path.resolve().name if path.exists() else str(model["path"])
 
 
 def _device(trainer: Trainer) -> str:

@@ -93,3 +93,9 @@ def test_a_name_stands_for_its_config(tmp_path: Path) -> None:
     assert [(example.prompt, example.answer) for example in data.examples] == [("one and one makes", "two")]
     with pytest.raises(InputError, match="nearest: jsonl"):
         load_data("jsonll", path=str(file))
+
+
+@pytest.mark.parametrize("name", ["facts", "facts_distractor"])
+def test_the_built_in_data_reads_no_file(name: str) -> None:
+    with pytest.raises(InputError, match=r"data.path=rows.json would count for nothing"):
+        load_data(name, path="rows.json")

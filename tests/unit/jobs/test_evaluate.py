@@ -83,7 +83,7 @@ def test_base_and_laser_on_both_splits(task, configured, tmp_path):
     record = json.loads((tmp_path / "run" / "result.json").read_text())
     assert objective == record["validation"]["laser"]["log_loss"] != record["validation"]["base"]["log_loss"]
     assert record["warnings"] == ["mind this"]
-    assert record["stack"] == {"provenance": "typed", "verified": None, "file": "stack.yaml"}
+    assert record["stack"] == {"provenance": "given on the command line", "verified": None, "file": "stack.yaml"}
     assert record["gain"]["n_groups"] == 6
     assert (tmp_path / "results" / "language" / "some--model" / "facts").is_dir()
 

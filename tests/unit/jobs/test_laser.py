@@ -143,3 +143,21 @@ def test_edits_of_several_kinds(composed):
         Edit("all", "attn", kind="zero"),
         Edit((0, 2), ("fc_out",), rho=0.3, kind="prune", expert=1),
     )
+
+
+@pytest.mark.parametrize("other", ["model.facts.steps=20", "data.world.noise=0.45", "data=facts_distractor"])
+def test_a_searched_stack_is_unverified_under_other_settings(composed, other):
+    for choice in ("single", "stack_top3"):
+        configured = configured_stack(composed(other, f"laser={choice}"))
+        assert configured.verified is False
+        assert "other settings of model=facts" in configured.notes[0]
+    assert configured_stack(composed("model=facts_distractor")).verified is True
+
+
+def test_a_manifest_made_for_another_model_says_so(composed, tmp_path):
+    file = tmp_path / "stack.yaml"
+    file.write_text("model: {id: gpt2-xl}\nedits: [{layer: 0, matrix: fc_in, rank: 1}]\n")
+    configured = configured_stack(composed("laser=file", f"laser.path={file}"))
+    assert configured.notes == (f"{file} was made for model gpt2-xl, not for facts",)
+    file.write_text("model: {id: facts}\nedits: [{layer: 0, matrix: fc_in, rank: 1}]\n")
+    assert configured_stack(composed("laser=file", f"laser.path={file}")).notes == ()

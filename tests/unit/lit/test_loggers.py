@@ -142,3 +142,14 @@ def test_keys(monkeypatch, tmp_path):
     assert not has_wandb_key()
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     assert has_wandb_key()
+
+
+def test_wandb_that_does_not_start_leaves_the_other_loggers(tmp_path, started, monkeypatch, caplog):
+    def refuse(**_):
+        raise ValueError("silent: input should be a valid boolean")
+
+    monkeypatch.setattr("wandb.init", refuse)
+    loggers = make_loggers(LoggerConfig(), tmp_path, "run")
+    assert [type(logger).__name__ for logger in loggers] == ["CSVLogger"]
+    assert "input should be a valid boolean" in caplog.text
+    assert "logger=csv leaves it out" in caplog.text

@@ -13,6 +13,7 @@ import pytest
 
 from laser_lit.errors import InputError
 from laser_lit.report.__main__ import main
+from laser_lit.report.findings import headline
 from laser_lit.report.html import redraw, render_html, write_report
 from laser_lit.results.predictions import write_predictions
 from laser_lit.results.record import Record, SplitResult
@@ -177,6 +178,22 @@ def test_a_folder_without_a_run_is_refused_with_the_way_out(record: Record, tmp_
     with pytest.raises(InputError, match=r"no predictions\.parquet"):
         redraw(tmp_path)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_the_command_names_the_settings_of_the_built_in_model(record: Record, predictions: pd.DataFrame):
+    model = {"name": "facts", "facts": {"steps": 20, "layers": 3}}
+    data = {"name": "facts", "world": {"noise": 0.45, "subjects": 200}}
+    page = render_html(dataclasses.replace(record, config={"model": model, "data": data}), predictions)
+    assert "model=facts data=facts model.facts.steps=20 data.world.noise=0.45 laser=file" in page
+
+
+def test_the_headline_tells_a_log_loss_that_moved_while_the_accuracy_did_not(record: Record):
+    gain = dataclasses.replace(record.test.gain, accuracy=0.0, p=1.0, log_loss=-0.34, log_loss_p=1e-5)
+    still = dataclasses.replace(record, test=dataclasses.replace(record.test, gain=gain))
+    assert headline(still).endswith("within chance. The log loss is not: worse by 0.340 nats (p = 1e-5).")
+    by_chance = dataclasses.replace(gain, log_loss_p=0.3)
+    still = dataclasses.replace(record, test=dataclasses.replace(record.test, gain=by_chance))
+    assert headline(still).endswith("within chance.")
 
 
 @pytest.mark.slow

@@ -114,9 +114,9 @@ def test_memory_that_runs_out_is_said(task, monkeypatch):
 
 
 def test_names_of_models(composed, folder):
-    assert model_id(composed()) == "facts"
-    assert model_id(composed("model=gptj")) == "EleutherAI/gpt-j-6b"
-    assert model_id(composed("model=local", f"model.path={folder}/")) == "small"
+    assert model_id(composed().model) == "facts"
+    assert model_id(composed("model=gptj").model) == "EleutherAI/gpt-j-6b"
+    assert model_id(composed("model=local", f"model.path={folder}/").model) == "small"
 
 
 def test_a_local_copy_has_no_revision_of_the_hub(task):
