@@ -1,7 +1,7 @@
 """One edit: which matrices, what to do with them, and how much to keep."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Integral
 from operator import index
 
@@ -101,6 +101,34 @@ class Edit:
             rule_named(self.rule)
         if self.rank is None and self.rule is None:
             check_rho(self.share(self.target), self.target)
+
+
+EDIT_KEYS = tuple(field.name for field in fields(Edit))
+
+
+def edit_of(entry: object, where: str) -> Edit:
+    """Returns the edit that a mapping of its fields describes.
+
+    Args:
+        entry: as a person wrote it in YAML or on the command line.
+        where: what errors call the entry, as in "edit 2 of stack.yaml, counted from 0".
+
+    Raises:
+        InputError: no mapping, an unknown field, layer or matrix missing, or a value that an edit cannot have.
+    """
+    if not isinstance(entry, dict):
+        kind = "empty" if entry is None else f"a {type(entry).__name__}"
+        raise InputError(f"{where}: must be a mapping such as {{layer: 0, matrix: fc_in, rho: 0.1}}, not {kind}")
+    for key in entry:
+        if key not in EDIT_KEYS:
+            raise unknown_name(f"key in {where}:", key, EDIT_KEYS)
+    missing = [key for key in ("layer", "matrix") if entry.get(key) is None]
+    if missing:
+        raise InputError(f"{where}: {' and '.join(missing)} missing")
+    try:
+        return Edit(**entry)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def _whole(rank: object, target: str) -> int:

@@ -1,14 +1,14 @@
 """stack.yaml: exactly what was done to a model, in a form that can be applied again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from laser_lit.edits.edit import Edit
+from laser_lit.edits.edit import Edit, edit_of
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.files import write_text_atomic
@@ -16,7 +16,6 @@ from laser_lit.linalg.svd import Svd
 
 SCHEMA = 1
 KEYS = ("schema", "laser_lit", "model", "combine", "svd", "edits")
-EDIT_KEYS = tuple(field.name for field in fields(Edit))
 NOTE = "done"
 """Key of an entry under which `save` notes what came of the edit; not read back."""
 
@@ -68,7 +67,10 @@ def read_manifest(path: Path) -> tuple[list[Edit], str | None, Mapping[str, Any]
     if not isinstance(entries, list):
         raise InputError(f"{path}: needs a list of edits, `edits: [{{layer: 0, matrix: fc_in, rho: 0.1}}]`")
     return (
-        [_edit(entry, number, path) for number, entry in enumerate(entries)],
+        [
+            edit_of(_without_note(entry), f"edit {number} of {path}, counted from 0")
+            for number, entry in enumerate(entries)
+        ],
         content.get("combine"),
         content.get("svd"),
     )
@@ -107,22 +109,8 @@ def _parsed(path: Path) -> dict[str, Any]:
     return content
 
 
-def _edit(entry: object, number: int, path: Path) -> Edit:
-    where = f"edit {number} of {path}, counted from 0"
-    if not isinstance(entry, dict):
-        raise InputError(
-            f"{where}: must be a mapping such as {{layer: 0, matrix: fc_in, rho: 0.1}}, not {_kind(entry)}"
-        )
-    for key in entry:
-        if key not in (*EDIT_KEYS, NOTE):
-            raise unknown_name(f"key in {where}:", key, EDIT_KEYS)
-    missing = [key for key in ("layer", "matrix") if entry.get(key) is None]
-    if missing:
-        raise InputError(f"{where}: {' and '.join(missing)} missing")
-    try:
-        return Edit(**{key: value for key, value in entry.items() if key != NOTE})
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+def _without_note(entry: object) -> object:
+    return {key: value for key, value in entry.items() if key != NOTE} if isinstance(entry, dict) else entry
 
 
 def _kind(value: object) -> str:

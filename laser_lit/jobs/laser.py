@@ -1,6 +1,6 @@
 """The stack that `laser=` asks for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,12 @@ from omegaconf import DictConfig
 
 from laser_lit.config import FactsTrainingConfig, LaserConfig, plain
 from laser_lit.config_data import FactsConfig
-from laser_lit.edits.edit import Edit
+from laser_lit.edits.edit import AMOUNTS, EDIT_KEYS, Edit, edit_of
 from laser_lit.edits.manifest import manifest_model
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.tasks.language import model_id
 
-EDIT_KEYS = ("layer", "matrix", "rho", "rank", "rule", "rate", "kind", "part", "expert")
-AMOUNT_KEYS = ("rho", "rank", "rule", "rate")
 COMPUTED = ("svd", "combine")
 USED = {
     "none": ((), "scores the model as it is"),
@@ -95,16 +93,13 @@ def _refuse_unused(laser: Config) -> None:
         raise InputError(f"laser={laser['name']} {what}, so {given} would count for nothing; {way_out}")
 
 
-def _stack(config: Config, edits: list[dict[str, Any]]) -> Stack:
-    for number, edit in enumerate(edits):
-        for key in edit:
-            if key not in EDIT_KEYS:
-                raise unknown_name(f"key in edit {number}", key, EDIT_KEYS)
-        missing = [key for key in ("layer", "matrix") if edit.get(key) is None]
-        if missing:
-            raise InputError(f"edit {number}, counted from 0: {' and '.join(missing)} missing; given: {edit}")
+def _stack(config: Config, edits: Sequence[Edit]) -> Stack:
     laser = config["laser"]
-    return Stack([Edit(**edit) for edit in edits], laser["combine"], laser["svd"])
+    return Stack(edits, laser["combine"], laser["svd"])
+
+
+def _listed(edits: list[Any], where: str) -> list[Edit]:
+    return [edit_of(edit, f"edit {number} of {where}, counted from 0") for number, edit in enumerate(edits)]
 
 
 def _single(config: Config) -> ConfiguredStack:
@@ -113,7 +108,7 @@ def _single(config: Config) -> ConfiguredStack:
         beside = [f"laser.{key}={laser[key]}" for key in _typed(laser) if key in EDIT_KEYS]
         if beside:
             raise InputError(f"{', '.join(beside)} beside laser.edits, which holds whole edits: leave one of them out")
-        return ConfiguredStack(_stack(config, laser["edits"]))
+        return ConfiguredStack(_stack(config, _listed(laser["edits"], "laser.edits")))
     edit = {key: laser[key] for key in EDIT_KEYS if laser[key] is not None}
     frozen = model["stack_top3"]
     if edit == {"kind": "low_rank"} and frozen is not None and frozen["verified"]:
@@ -121,10 +116,10 @@ def _single(config: Config) -> ConfiguredStack:
     if "layer" not in edit or "matrix" not in edit:
         raise InputError(
             f"laser=single for model {model['name']} needs laser.layer= and laser.matrix= and one of "
-            f"{', '.join(f'laser.{key}=' for key in AMOUNT_KEYS)}, for example "
+            f"{', '.join(f'laser.{key}=' for key in AMOUNTS)}, for example "
             "laser.layer=-1 laser.matrix=fc_in laser.rho=0.1; laser=none scores the model as it is"
         )
-    return ConfiguredStack(_stack(config, [edit]))
+    return ConfiguredStack(_stack(config, [Edit(**edit)]))
 
 
 def _paper(config: Config) -> ConfiguredStack:
@@ -135,7 +130,7 @@ def _paper(config: Config) -> ConfiguredStack:
             f"laser=paper: Table 3 has no edit for model {model} on data {data}; {known}. Name the edit yourself with "
             "laser=single, or score the model as it is with laser=none"
         )
-    return ConfiguredStack(_stack(config, [table[data]]), "LASER (arXiv 2312.13558), Table 3")
+    return ConfiguredStack(_stack(config, [Edit(**table[data])]), "LASER (arXiv 2312.13558), Table 3")
 
 
 def _stack_top3(config: Config) -> ConfiguredStack:
@@ -160,7 +155,8 @@ def _frozen(config: Config, edits: list[dict[str, Any]], provenance: str) -> Con
     ):
         verified = False
         notes = (f"the edits were found under other settings of model={model['name']} than these",)
-    return ConfiguredStack(_stack(config, edits), provenance, verified, notes)
+    stack = _stack(config, _listed(edits, "model.stack_top3"))
+    return ConfiguredStack(stack, provenance, verified, notes)
 
 
 def _file(config: Config) -> ConfiguredStack:
