@@ -1,15 +1,48 @@
 """What a task is: something that a search can score under any stack of edits, without knowing what it is about."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import pandas as pd
-from torch import nn
+from torch import Tensor, nn
 
 from laser_lit.edits.stack import Stack
 from laser_lit.models.matrices import MatrixMap
 from laser_lit.scoring.controls import AnswerLogits
 
 SPLITS = ("validation", "test")
+
+
+class Scorer(Protocol):
+    """Scores many stacks on one split, in this process, and computes nothing twice."""
+
+    def score(self, stack: Stack | None, rows: Sequence[int] | None = None) -> pd.DataFrame:
+        """Returns the table of some rows under a stack; the weights are back afterwards.
+
+        Args:
+            stack: the edits; None scores the model as it is.
+            rows: positions in the table of `Task.score`, and the order of the rows that come back; None is all of them.
+        """
+        ...
+
+    def hold(self, stack: Stack | None) -> None:
+        """Says that the stacks to come extend this one, so that what they share with it is computed once.
+
+        Args:
+            stack: None is the model as it is, which holds at the start.
+        """
+        ...
+
+    def losses(self, rows: Sequence[int]) -> Iterator[Tensor]:
+        """Yields differentiable scalars, one a micro-batch, whose sum is the mean log loss of the rows.
+
+        The weights are those that the model has when it is asked.
+
+        Args:
+            rows: positions in the table of `Task.score`.
+        """
+        ...
 
 
 class Task(Protocol):
@@ -42,6 +75,15 @@ class Task(Protocol):
         Args:
             stack: the edits; None scores the model as it is.
             split: "validation" or "test".
+        """
+        ...
+
+    def searching(self, split: str, cache_gb: float) -> AbstractContextManager[Scorer]:
+        """Returns what a search scores its stacks with.
+
+        Args:
+            split: "validation" or "test".
+            cache_gb: most memory, in 1e9 bytes, for what is kept to not compute it twice.
         """
         ...
 

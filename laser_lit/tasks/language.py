@@ -1,5 +1,7 @@
 """A language model on a data set of prompts or text, scored under any stack through Lightning."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +34,7 @@ from laser_lit.scoring.inputs import context_length, model_kind
 from laser_lit.scoring.metrics import metrics
 from laser_lit.scoring.request import Request
 from laser_lit.scoring.requests import encode
+from laser_lit.tasks.searching import LanguageScorer, Tabulate
 
 MOST_LOGITS = 2**28
 """Largest number of logits that are held for the controls (1 GB in float32)."""
@@ -52,6 +55,20 @@ class Part:
     requests: list[Request]
     groups: frozenset[str]
     n: int
+
+    def take(self, rows: Sequence[int]) -> "Part":
+        """Returns the part of some rows, in the order given.
+
+        Args:
+            rows: positions in this part's table, each at most once.
+        """
+        if isinstance(self.examples, TextSet):
+            return replace(self, requests=[self.requests[row] for row in rows], n=len(rows))
+        place = {row: number for number, row in enumerate(rows)}
+        chosen = sorted((r for r in self.requests if r.index in place), key=lambda request: place[request.index])
+        requests = [replace(request, index=place[request.index]) for request in chosen]
+        examples = replace(self.examples, examples=tuple(self.examples.examples[row] for row in rows))
+        return Part(examples, requests, self.groups, len(rows))
 
 
 class LanguageTask:
@@ -121,7 +138,18 @@ class LanguageTask:
 
     def score(self, stack: Stack | None, split: str) -> pd.DataFrame:
         """Returns the table of a split under a stack; the weights are back afterwards, bit for bit."""
-        return self._table(self._run(stack, split), split)
+        return self._table(self._run(stack, split), self.parts[split])
+
+    @contextmanager
+    def searching(self, split: str, cache_gb: float) -> Iterator[LanguageScorer]:
+        """Yields what a search scores its stacks with; see `laser_lit.tasks.base.Task`."""
+
+        def prepare(rows: Sequence[int] | None) -> tuple[Batches, Tabulate]:
+            part = self.parts[split] if rows is None else self.parts[split].take(rows)
+            return self._batches(part), lambda scores: self._table(scores, part)
+
+        self.model.to(self.trainer.strategy.root_device)
+        yield LanguageScorer(self.model, self.matrices, prepare)
 
     @property
     def no_controls(self) -> str | None:
@@ -162,8 +190,7 @@ class LanguageTask:
     def _run(self, stack: Stack | None, split: str) -> list[Any]:
         if split not in self.parts:
             raise unknown_name("split", split, self.parts)
-        config = self._config
-        batches = Batches(self.parts[split].requests, pad_token(self.tokenizer), config.batch_size, side=config.padding)
+        batches = self._batches(self.parts[split])
         bar = self.trainer.progress_bar_callback
         if isinstance(bar, LabelledProgressBar):
             bar.label = f"{'base' if stack is None else 'LASER'}, {split}"
@@ -180,8 +207,11 @@ class LanguageTask:
                 "model.dtype=float16, or model.device_map=auto with several GPUs"
             ) from error
 
-    def _table(self, scores: list[Any], split: str) -> pd.DataFrame:
-        part = self.parts[split]
+    def _batches(self, part: Part) -> Batches:
+        config = self._config
+        return Batches(part.requests, pad_token(self.tokenizer), config.batch_size, side=config.padding)
+
+    def _table(self, scores: list[Any], part: Part) -> pd.DataFrame:
         return outcomes(
             part.examples,
             part.requests,
