@@ -12,6 +12,7 @@ import torch
 import xxhash
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig
+from torch import Tensor
 
 from laser_lit.data.example import ExampleSet, TextSet
 from laser_lit.data.fingerprint import fingerprint
@@ -31,6 +32,7 @@ from laser_lit.scoring.answers import outcomes
 from laser_lit.scoring.batches import Batches, pad_token
 from laser_lit.scoring.controls import AnswerLogits
 from laser_lit.scoring.inputs import context_length, model_kind
+from laser_lit.scoring.loss import log_losses
 from laser_lit.scoring.metrics import metrics
 from laser_lit.scoring.request import Request
 from laser_lit.scoring.requests import encode
@@ -148,8 +150,13 @@ class LanguageTask:
             part = self.parts[split] if rows is None else self.parts[split].take(rows)
             return self._batches(part), lambda scores: self._table(scores, part)
 
+        def losses(rows: Sequence[int]) -> Iterator[Tensor]:
+            part, pad_id = self.parts[split].take(rows), pad_token(self.tokenizer)
+            scoring, side = self._config.scoring, self._config.padding
+            return log_losses(self.model, part.examples, part.requests, scoring, pad_id=pad_id, side=side)
+
         self.model.to(self.trainer.strategy.root_device)
-        yield LanguageScorer(self.model, self.matrices, prepare)
+        yield LanguageScorer(self.model, self.matrices, prepare, losses)
 
     @property
     def no_controls(self) -> str | None:
