@@ -8,7 +8,7 @@ import re
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,23 +78,42 @@ class ResultsStore:
         self.folder = folder
         self._cells = Journal(folder, "cells")
         self._openings = Journal(folder, "openings")
+        self._searches = Journal(folder, "searches")
 
-    def cells(self) -> dict[str, dict[str, Any]]:
-        """Returns every scored cell by its config hash; the first of a hash that was scored twice."""
-        found: dict[str, dict[str, Any]] = {}
+    def pieces(self) -> dict[str, list[dict[str, Any]]]:
+        """Returns what `add_piece` kept of every stack, by its config hash, of all processes."""
+        found: dict[str, list[dict[str, Any]]] = {}
         for entry in self._cells.read():
-            if isinstance(entry.get("cell"), dict):
-                found.setdefault(str(entry.get("hash")), entry["cell"])
+            if isinstance(entry.get("piece"), dict):
+                found.setdefault(str(entry.get("hash")), []).append(entry["piece"])
         return found
 
-    def add(self, config_hash: str, cell: Mapping[str, Any]) -> None:
-        """Keeps a scored cell.
+    def add_piece(self, config_hash: str, piece: Mapping[str, Any], edits: Sequence[Mapping[str, Any]]) -> None:
+        """Keeps the scores of a stack on some rows.
 
         Args:
-            config_hash: of everything that decides the cell.
-            cell: plain values.
+            config_hash: of everything that decides the scores.
+            piece: plain values.
+            edits: the stack, for whoever reads the file.
         """
-        self._cells.append({"hash": _checked(config_hash), "cell": cell})
+        self._cells.append({"hash": _checked(config_hash), "edits": list(edits), "piece": piece})
+
+    def searches(self, key: str) -> list[dict[str, Any]]:
+        """Returns what `add_search` kept under a key, in the order of the files' names.
+
+        Args:
+            key: hash of model, data and split.
+        """
+        return [entry["search"] for entry in self._searches.read() if entry.get("key") == key and "search" in entry]
+
+    def add_search(self, key: str, search: Mapping[str, Any]) -> None:
+        """Keeps how a finished search went.
+
+        Args:
+            key: hash of model, data and split.
+            search: plain values.
+        """
+        self._searches.append({"key": _checked(key), "search": search})
 
     def base_table(self, config_hash: str, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """Returns the per-example table of the base, computed at most once a hash.

@@ -135,7 +135,7 @@ def test_a_killed_run_leaves_a_folder_that_the_next_run_can_use(evaluate, start,
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     assert not list(tmp_path.glob("outputs/*/*/result.json"))
-    assert ResultsStore(tmp_path / "kept").cells() == {}
+    assert ResultsStore(tmp_path / "kept").pieces() == {}
     again = tmp_path / "again"
     finished(start(*long, "paths.results=kept", f"hydra.run.dir={again}"))
     _, record = assert_same(evaluate(*long).folder, again)

@@ -17,18 +17,18 @@ def only(folder: Path, pattern: str) -> Path:
     return path
 
 
-def test_cells_outlive_the_store_and_the_first_of_a_hash_counts(tmp_path: Path):
-    ResultsStore(tmp_path / "results").add("a", {"accuracy": float("nan")})
+def test_pieces_outlive_the_store_and_come_by_hash(tmp_path: Path):
+    ResultsStore(tmp_path / "results").add_piece("a", {"seconds": float("nan")}, [{"layer": 1}])
     store = ResultsStore(tmp_path / "results")
-    store.add("b", {"accuracy": 0.5})
-    store.add("b", {"accuracy": 0.5, "again": True})
-    assert store.cells() == {"a": {"accuracy": None}, "b": {"accuracy": 0.5}}
+    store.add_piece("b", {"start": 0}, [])
+    store.add_piece("b", {"start": 8}, [])
+    assert store.pieces() == {"a": [{"seconds": None}], "b": [{"start": 0}, {"start": 8}]}
     assert len(list((tmp_path / "results").glob("cells-*.jsonl"))) == 2
 
 
 def test_an_empty_or_missing_folder_has_no_cells_and_is_not_made(tmp_path: Path):
     store = ResultsStore(tmp_path / "none")
-    assert store.cells() == {}
+    assert store.pieces() == {}
     assert store.test_opened("k") == 0
     assert not (tmp_path / "none").exists()
 
@@ -37,24 +37,24 @@ def test_a_file_cut_at_any_byte_loses_the_torn_entry_alone(tmp_path: Path, caplo
     caplog.set_level(logging.WARNING)
     store = ResultsStore(tmp_path)
     for number in range(3):
-        store.add(f"h{number}", {"text": 'é "quoted" } \n', "n": number})
+        store.add_piece(f"h{number}", {"text": 'é "quoted" } \n', "n": number}, [])
     path = only(tmp_path, "cells-*")
     whole = path.read_bytes()
     ends = [len(line) for line in whole.splitlines(keepends=True)]
     for cut in range(len(whole) + 1):
         path.write_bytes(whole[:cut])
         complete = sum(cut >= sum(ends[: number + 1]) - 1 for number in range(3))
-        assert list(ResultsStore(tmp_path).cells()) == [f"h{number}" for number in range(complete)]
+        assert list(ResultsStore(tmp_path).pieces()) == [f"h{number}" for number in range(complete)]
     assert not caplog.records
 
 
 def test_writing_goes_on_after_a_torn_line_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     store = ResultsStore(tmp_path)
-    store.add("a", {"n": 1})
+    store.add_piece("a", {"n": 1}, [])
     path = only(tmp_path, "cells-*")
     path.write_bytes(path.read_bytes() + b'{"hash": "b", "ce')
-    store.add("c", {"n": 3})
-    assert ResultsStore(tmp_path).cells() == {"a": {"n": 1}, "c": {"n": 3}}
+    store.add_piece("c", {"n": 3}, [])
+    assert ResultsStore(tmp_path).pieces() == {"a": [{"n": 1}], "c": [{"n": 3}]}
     assert "line 2 is damaged" in caplog.text
 
 
@@ -64,7 +64,7 @@ def test_threads_and_stores_write_at_once_without_loss(tmp_path: Path):
 
     def fill(worker: int) -> None:
         for number in range(20):
-            stores[worker].add(f"{worker}-{number}", {"n": number})
+            stores[worker].add_piece(f"{worker}-{number}", {"n": number}, [])
             stores[worker].open_test("key")
 
     threads = [threading.Thread(target=fill, args=(worker,)) for worker in range(4)]
@@ -72,7 +72,7 @@ def test_threads_and_stores_write_at_once_without_loss(tmp_path: Path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(shared.cells()) == 80
+    assert len(shared.pieces()) == 80
     assert shared.test_opened("key") == 80
 
 
@@ -133,6 +133,14 @@ def test_every_flipped_byte_and_every_cut_of_a_base_table_is_noticed(tmp_path: P
 
 def test_a_hash_that_is_no_file_name_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="config hash"):
-        ResultsStore(tmp_path).add("../x", {})
+        ResultsStore(tmp_path).add_piece("../x", {}, [])
     with pytest.raises(InputError, match="config hash"):
         ResultsStore(tmp_path).base_table("", pd.DataFrame)
+
+
+def test_finished_searches_are_kept_by_model_and_data(tmp_path: Path):
+    ResultsStore(tmp_path).add_search("k", {"driver": "grid"})
+    store = ResultsStore(tmp_path)
+    store.add_search("other", {"driver": "racing"})
+    assert store.searches("k") == [{"driver": "grid"}]
+    assert store.searches("none") == []

@@ -1,0 +1,25 @@
+"""`search=grid`: every candidate, the late layers first."""
+
+from laser_lit.config_search import SearchConfig
+from laser_lit.search.cell import Cell
+from laser_lit.search.loop import Loop
+from laser_lit.search.space import Space
+
+
+def drive(loop: Loop, settings: SearchConfig) -> Cell | None:
+    """Returns the best of all candidates; None where none beats the base.
+
+    Source: Sharma, Ash and Misra 2023, section 4.
+
+    Args:
+        loop: scores the candidates.
+        settings: of the search; only its shard is scored.
+    """
+    part = loop.space.shard(settings.shard, settings.shards)
+    stacks = [(edit,) for edit in in_order(part).edits]
+    return loop.best([loop.score(edits) for edits in loop.track(stacks, "grid")])
+
+
+def in_order(space: Space) -> Space:
+    """Returns the candidates with the last layers first, which are the cheapest: early finds come early."""
+    return Space(tuple(sorted(space.edits, key=lambda edit: -int(str(edit.layer)))))

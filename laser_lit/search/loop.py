@@ -1,0 +1,251 @@
+"""The one loop under every driver: it scores stacks on validation, writes each cell down, and repeats nothing."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from laser_lit.config import config_hash
+from laser_lit.edits.edit import Edit
+from laser_lit.edits.stack import Stack
+from laser_lit.errors import InputError
+from laser_lit.models.matrices import MatrixMap
+from laser_lit.results.store import ResultsStore
+from laser_lit.search.cell import Cell, Piece, failed
+from laser_lit.search.objective import Merit, Objective
+from laser_lit.search.progress import track
+from laser_lit.search.rows import Rows
+from laser_lit.search.space import Edits, Space, describe
+from laser_lit.tasks.base import Scorer
+
+log = logging.getLogger(__name__)
+
+
+class Guard(Protocol):
+    """What a stack must pass before it is chosen."""
+
+    def passes(self, edits: Edits) -> bool:
+        """Returns whether a stack leaves alone what it must."""
+        ...
+
+
+class Loop:
+    """Scores stacks for a driver.
+
+    Attributes:
+        scorer: of the validation split.
+        space: the candidates.
+        objective: what is maximised.
+        matrices: the model's.
+        rows: the validation rows in the search's order.
+        seed: of every random choice.
+        base: the model as it is, on all rows.
+        predicted: change of the mean log loss that a gradient predicted for a candidate; for the report.
+        path: accepted steps of a greedy search.
+        curve: (cost in whole cells, merit of the best complete cell) after every complete cell.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        space: Space,
+        objective: Objective,
+        rows: Rows,
+        matrices: MatrixMap,
+        store: ResultsStore,
+        content: Mapping[str, Any],
+        *,
+        seed: int = 0,
+        guard: Guard | None = None,
+        retry: bool = False,
+        progress: bool = False,
+    ) -> None:
+        """Reads what is known already and scores the base.
+
+        Args:
+            scorer: of the validation split.
+            space: the candidates.
+            objective: what is maximised.
+            rows: the validation rows in the search's order.
+            matrices: the model's.
+            store: where cells are kept.
+            content: all that decides the scores besides edits; see `Task.content`.
+            seed: of every random choice.
+            guard: what a stack must pass before it is chosen.
+            retry: score cells again that failed before.
+            progress: show a progress bar.
+        """
+        self.scorer = scorer
+        self.space = space
+        self.objective = objective
+        self.rows = rows
+        self.matrices = matrices
+        self.seed = seed
+        self.predicted: dict[Edit, float] = {}
+        self.path: list[Cell] = []
+        self.curve: list[tuple[float, Merit]] = []
+        self._store = store
+        self._content = {**content, "part": "validation"}
+        self._guard = guard
+        self._retry = retry
+        self._progress = progress
+        self._known = store.pieces()
+        self._asked: dict[Edits, Cell] = {}
+        self.base = self.score(())
+        if self.base.error is not None:
+            raise InputError(f"the model cannot be scored as it is: {self.base.error}")
+
+    @property
+    def order(self) -> np.ndarray:
+        """(N,) positions of the rows in the split's table, in the search's order."""
+        return self.rows.order
+
+    @property
+    def groups(self) -> np.ndarray:
+        """(N,) name of each row's group."""
+        return self.rows.groups
+
+    @property
+    def size(self) -> int:
+        """N, the number of rows."""
+        return len(self.rows.order)
+
+    @property
+    def folder(self) -> Path:
+        """Where the cells are kept."""
+        return self._store.folder
+
+    @property
+    def cost(self) -> float:
+        """What was asked for so far, the base left out, in whole cells; also what an earlier run had scored."""
+        return sum(cell.n for edits, cell in self._asked.items() if edits) / self.size
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Every stack that was asked for, the base left out, on as many rows as it was asked for at most."""
+        return [cell for edits, cell in self._asked.items() if edits]
+
+    def score(self, edits: Edits, n: int | None = None) -> Cell:
+        """Returns the score of a stack; only rows that no run has scored yet are scored.
+
+        Args:
+            edits: the stack; none score the base.
+            n: first rows of the search's order; None is all.
+        """
+        n = self.size if n is None else min(n, self.size)
+        key = self._key(edits)
+        cell = self._assembled(edits, key)
+        if cell.n < n and (cell.error is None or self._retry):
+            piece = self._scored(edits, cell.n, n)
+            self._store.add_piece(key, piece.to_json(), [_named(edit) for edit in edits])
+            self._known.setdefault(key, []).append(piece.to_json())
+            cell = self._assembled(edits, key)
+        cell = cell.head(n)
+        self._note(cell)
+        return cell
+
+    def knows(self, edits: Edits) -> bool:
+        """Returns whether a stack has been scored on all rows, or has failed, in this run or an earlier one.
+
+        Args:
+            edits: the stack.
+        """
+        cell = self._assembled(edits, self._key(edits))
+        return cell.error is not None or cell.n == self.size
+
+    def hold(self, edits: Edits) -> None:
+        """Says that the stacks to come extend this one.
+
+        Args:
+            edits: none for the base.
+        """
+        self.scorer.hold(Stack(edits) if edits else None)
+
+    def best(self, cells: Iterable[Cell], above: Cell | None = None) -> Cell | None:
+        """Returns the best complete cell that beats another one and passes the guard; of equals the first.
+
+        Args:
+            cells: to choose from.
+            above: what is to be beaten; None is the base.
+        """
+        least = self.objective.merit(above or self.base)
+        complete = [cell for cell in cells if cell.error is None and cell.n == self.size]
+        merits = {id(cell): self.objective.merit(cell) for cell in complete}
+        for cell in sorted(complete, key=lambda cell: merits[id(cell)], reverse=True):
+            if merits[id(cell)] <= least:
+                return None
+            if self._guard is None or self._guard.passes(cell.edits):
+                return cell
+        return None
+
+    def note_step(self, cell: Cell) -> None:
+        """Keeps an accepted step of a greedy search for the report.
+
+        Args:
+            cell: the stack with the step.
+        """
+        self.path.append(cell)
+
+    def track(self, stacks: Iterable[Edits], label: str) -> Iterator[Edits]:
+        """Yields the stacks, and shows how far it is and how long it will take.
+
+        Args:
+            stacks: to be scored.
+            label: what is being done.
+        """
+        return track(list(stacks), label, self._progress)
+
+    def _key(self, edits: Edits) -> str:
+        return config_hash({**self._content, "edits": [_named(edit) for edit in edits]})
+
+    def _assembled(self, edits: Edits, key: str) -> Cell:
+        """Returns what is known of a stack: consecutive rows from the first on, or the error of the last attempt."""
+        pieces = [Piece.from_json(entry) for entry in self._known.get(key, ())]
+        parts: list[Piece] = []
+        n = 0
+        for piece in sorted((piece for piece in pieces if piece.error is None), key=lambda piece: piece.start):
+            if piece.start <= n < piece.stop:
+                correct = None if piece.correct is None else piece.correct[n - piece.start :]
+                parts.append(Piece(n, correct, piece.log_loss[n - piece.start :], piece.seconds))
+                n = piece.stop
+        errors = [piece.error for piece in pieces if piece.error is not None and piece.start >= n]
+        seconds = sum(piece.seconds for piece in pieces)
+        if errors:
+            return failed(edits, errors[-1], seconds)
+        corrects = [part.correct for part in parts if part.correct is not None]
+        losses = [part.log_loss for part in parts]
+        return Cell(
+            edits,
+            np.concatenate(corrects) if corrects else None,
+            np.concatenate(losses) if losses else np.zeros(0, dtype=np.float32),
+            seconds,
+        )
+
+    def _scored(self, edits: Edits, start: int, stop: int) -> Piece:
+        begin = time.perf_counter()
+        try:
+            table = self.scorer.score(Stack(edits) if edits else None, self.order[start:stop].tolist())
+        except Exception as error:  # one bad cell must not end a search of thousands
+            words = f"{type(error).__name__}: {error}"
+            log.warning("%s cannot be scored: %s", describe(edits) or "the base", words)
+            return Piece(start, None, np.zeros(0, dtype=np.float32), time.perf_counter() - begin, words)
+        correct = None if table["correct"].isna().any() else table["correct"].to_numpy(dtype=bool)
+        loss = table["log_loss"].to_numpy(dtype=np.float32)
+        return Piece(start, correct, loss, time.perf_counter() - begin)
+
+    def _note(self, cell: Cell) -> None:
+        before = self._asked.get(cell.edits)
+        if before is not None and before.n >= cell.n and cell.error is None:
+            return
+        self._asked[cell.edits] = cell
+        if cell.edits and cell.error is None and cell.n == self.size:
+            merit = self.objective.merit(cell)
+            best = max(merit, self.curve[-1][1]) if self.curve else max(merit, self.objective.merit(self.base))
+            self.curve.append((self.cost, best))
+
+
+def _named(edit: Edit) -> dict[str, Any]:
+    return {key: getattr(edit, key) for key in ("layer", "matrix", "part", "kind", "rank")}
