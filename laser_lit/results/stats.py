@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr
+from scipy.special import bdtr, ndtri
 
 from laser_lit.errors import InputError
 
@@ -130,6 +130,50 @@ def holm(ps: ArrayLike) -> list[float]:
     adjusted = np.empty_like(values)
     adjusted[order] = np.minimum(stepped, 1.0)
     return [float(p) for p in adjusted]
+
+
+def detectable_gain(
+    differences: ArrayLike,
+    groups: Sequence[object] | NDArray[np.generic],
+    n_groups_test: int,
+    *,
+    weights: ArrayLike | None = None,
+    power: float = 0.8,
+    level: float = 0.05,
+) -> float | None:
+    """Returns the smallest mean gain that a test on so many groups would find, judged by the spread on validation.
+
+    (z(1 - level / 2) + z(power)) · s / √n_groups_test, where z are quantiles of the normal law and s is the standard
+    deviation over the validation groups of (summed gain - mean gain · weight) / mean weight: the standard error of a
+    mean gain over groups of unequal size is s / √groups.
+
+    Args:
+        differences: (n,) a gain an example of validation, of the edit that is to be tested.
+        groups: (n,) the group of each example.
+        n_groups_test: groups of the test split.
+        weights: (n,) weight of each example in the mean, positive; equal when None.
+        power: chance of finding a gain of that size, in (0, 1).
+        level: of the two-sided test, in (0, 1).
+
+    Returns:
+        The gain, positive, or None where it cannot be told: fewer than two validation groups or all of them alike, or
+        so few test groups that no sign-flip test reaches the level.
+
+    Raises:
+        InputError: no examples, unequal lengths, gains that are not finite, a power or level outside of (0, 1).
+
+    Source: Bloom, "Minimum Detectable Effects" (1995); the variance of a ratio of sums is that of Cochran, "Sampling
+        Techniques" (1977), equation 6.13.
+    """
+    if not (0.0 < power < 1.0 and 0.0 < level < 1.0):
+        raise InputError(f"power {power}, level {level}: both must lie between 0 and 1")
+    sums, sizes = group_sums(differences, groups, weights)
+    if sums.size < 2 or 2.0 ** (1 - n_groups_test) > level:
+        return None
+    spread = float(np.std((sums - sums.sum() / sizes.sum() * sizes) / sizes.mean(), ddof=1))
+    if spread <= 1e-12 * float(np.abs(sums).max()):
+        return None
+    return float(ndtri(1.0 - level / 2.0) + ndtri(power)) * spread / float(np.sqrt(n_groups_test))
 
 
 def group_sums(
