@@ -9,6 +9,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 from laser_lit.config_data import DataConfig
+from laser_lit.config_search import SearchConfig
 
 SCHEMA = 1
 """Version of results on disk; records of another version are not reused."""
@@ -218,6 +219,7 @@ class EvaluateConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     laser: LaserConfig = field(default_factory=LaserConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)

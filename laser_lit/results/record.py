@@ -13,6 +13,7 @@ from laser_lit.config import SCHEMA
 from laser_lit.errors import InputError
 from laser_lit.files import write_text_atomic
 from laser_lit.results.compare import Gain
+from laser_lit.results.search_record import SearchRecord
 
 FILE = "result.json"
 
@@ -107,6 +108,7 @@ class Record:
         test: what is reported; the top-level base, laser and gain of the file.
         validation: what the edit may have been chosen on; None when there was no such split.
         stack: where the edits come from.
+        search: how they were chosen; None where no search ran.
         controls: simpler remedies beside LASER.
         test_opened: how often the test split of this model and data has been scored so far; None when not counted.
         device: where it ran, such as "cpu" or "cuda (NVIDIA H200)".
@@ -127,6 +129,7 @@ class Record:
     validation: SplitResult | None
     config_hash: str
     stack: StackSource | None = None
+    search: SearchRecord | None = None
     controls: tuple[Control, ...] = ()
     test_opened: int | None = None
     device: str = "cpu"
@@ -153,10 +156,10 @@ class Record:
 
 
 _ORDER = (
-    *("task", "model", "data", "stack", "edits", "base", "laser", "gain", "validation", "controls", "warnings"),
+    *("task", "model", "data", "stack", "edits", "base", "laser", "gain", "validation", "search", "controls", "warnings"),
     *("test_opened", "device", "seed", "seconds", "versions", "git", "config", "config_hash"),
 )
-_NESTED = {"edits", "base", "laser", "gain", "validation", "stack", "controls", "warnings"}
+_NESTED = {"edits", "base", "laser", "gain", "validation", "stack", "search", "controls", "warnings"}
 
 
 def _order(name: str) -> int:
@@ -235,13 +238,14 @@ def _build(content: Mapping[str, Any]) -> Record:
             if entry not in content[part]:
                 raise KeyError(f"{part}.{entry}")
     validation = content["validation"]
-    stack = content["stack"]
+    stack, search = content["stack"], content.get("search")
     plain = [name for name in _ORDER if name not in _NESTED]
     return Record(
         edits=tuple(_known(AppliedEdit, edit) for edit in content["edits"]),
         test=_split(content),
         validation=None if validation is None else _split(validation),
         stack=None if stack is None else _known(StackSource, stack),
+        search=None if search is None else _known(SearchRecord, search),
         controls=tuple(_known(Control, control) for control in content["controls"]),
         warnings=tuple(content["warnings"]),
         **{name: content[name] for name in plain},
