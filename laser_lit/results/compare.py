@@ -13,6 +13,8 @@ from laser_lit.results.stats import Floats, bootstrap_ci, mcnemar_exact, sign_fl
 class Gain:
     """What an edit gains over the base, paired by example; positive is better throughout.
 
+    Means, intervals and p are weighted where the comparison was; see `compare`.
+
     Attributes:
         n: examples.
         n_groups: groups, the units of the interval and of p.
@@ -46,7 +48,8 @@ def compare(base: pd.DataFrame, laser: pd.DataFrame, *, weight: str | None = Non
     Args:
         base: a row an example, columns id, group and correct or log_loss or both.
         laser: the same examples.
-        weight: column of `base` by which examples count in the log loss (tokens of a window, say); equal when None.
+        weight: column of `base` by which examples count (tokens of a window, say); equal when None. `fixed`,
+            `broken` and McNemar's test count examples, whatever their weight.
         seed: of the bootstrap and the sign flips.
 
     Raises:
@@ -61,7 +64,7 @@ def compare(base: pd.DataFrame, laser: pd.DataFrame, *, weight: str | None = Non
     right = None if before is None or after is None else after - before
     before, after = _column(base, "log_loss"), _column(laser, "log_loss")
     loss = None if before is None or after is None else before - after
-    accuracy, ci95, p = _measure(right, groups, None, seed)
+    accuracy, ci95, p = _measure(right, groups, weights, seed)
     log_loss, log_loss_ci95, log_loss_p = _measure(loss, groups, weights, seed)
     fixed = None if right is None else int(np.count_nonzero(right > 0))
     broken = None if right is None else int(np.count_nonzero(right < 0))

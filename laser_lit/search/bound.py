@@ -47,8 +47,7 @@ def upper_bound(
     if error <= 1e-12 * abs(mean):
         return mean
     rng = np.random.default_rng(seed)
-    ts = []
-    rows = max(1, _CHUNK // sums.size)
+    ts, rows = [], max(1, _CHUNK // sums.size)
     for start in range(0, resamples, rows):
         index = rng.integers(0, sums.size, size=(min(rows, resamples - start), sums.size))  # (resamples, windows)
         means, errors = _studentize(sums[index], sizes[index])

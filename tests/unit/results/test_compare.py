@@ -45,6 +45,19 @@ def test_text_without_answers_has_a_log_loss_gain_only(tables):
     assert gain.log_loss == pytest.approx(np.average(base["log_loss"] - laser["log_loss"], weights=base["tokens"]))
 
 
+def test_weights_count_in_every_mean_and_equal_ones_change_nothing(tables):
+    base, laser = tables()
+    weights = np.linspace(0.5, 1.5, len(base))
+    gain = compare(base.assign(w=weights), laser, weight="w")
+    plain = compare(base, laser)
+    difference = laser["correct"].astype(int) - base["correct"].astype(int)
+    assert gain.accuracy == pytest.approx(np.average(difference, weights=weights))
+    assert gain.log_loss == pytest.approx(np.average(base["log_loss"] - laser["log_loss"], weights=weights))
+    assert (gain.fixed, gain.broken, gain.mcnemar_p) == (plain.fixed, plain.broken, plain.mcnemar_p)
+    assert gain.ci95 != plain.ci95
+    assert compare(base.assign(w=1.0), laser, weight="w") == plain
+
+
 def test_infinite_log_loss_gives_no_log_loss_gain(tables):
     base, laser = tables()
     laser.loc[3, "log_loss"] = np.inf
