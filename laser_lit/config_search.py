@@ -11,11 +11,12 @@ class GuardConfig:
     """What an edit must leave alone: a stack is chosen only if it changes a guard text little.
 
     Attributes:
-        data: a choice of `data=` that is text; null sets no guard.
+        data: a choice of `data=`: text, or questions, whose prompts are then the text; null sets no guard.
         path: file of the text, for choices without a source of their own.
         kind: "kl", the mean token KL(base‖edited), or "log_perplexity", its change.
         limit: the one-sided 95 % upper bound of that mean may be this much, nats.
         tokens: tokens of the guard text that choose; as many others report.
+        window: tokens in a window, the unit of the bound.
     """
 
     data: str | None = None
@@ -23,6 +24,7 @@ class GuardConfig:
     kind: str = "kl"
     limit: float = 0.1
     tokens: int = 8192
+    window: int = 128
 
 
 @dataclass
