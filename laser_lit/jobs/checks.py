@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from laser_lit.data.split import MODES
 from laser_lit.errors import InputError, unknown_name
+from laser_lit.jobs.check_search import check_search
 from laser_lit.lit.trainer import make_trainer
 from laser_lit.scoring.batches import Side
 from laser_lit.scoring.request import check_protocol
@@ -37,7 +38,7 @@ def check_evaluation(config: DictConfig) -> None:
         if value not in allowed:
             raise unknown_name(name, value, allowed)
     check_model(config)
-    _check_processes(config)
+    check_search(config, _check_processes(config))
     for name in ("results", "output"):
         if config.paths[name] is not None:
             check_folder(f"paths.{name}", Path(config.paths[name]))
@@ -80,7 +81,8 @@ def check_folder(name: str, folder: Path) -> None:
         raise InputError(f"{name}={folder}: {there} cannot be written to; name another folder")
 
 
-def _check_processes(config: DictConfig) -> None:
+def _check_processes(config: DictConfig) -> int:
+    """Returns how many processes score together."""
     settings = config.trainer
     trainer = make_trainer(settings)  # raises for devices that are not there
     typed = f"trainer.devices={settings.devices} trainer.strategy={settings.strategy}"
@@ -95,6 +97,7 @@ def _check_processes(config: DictConfig) -> None:
             "(hydra/launcher=joblib runs several jobs at once: pip install 'laser_lit[launch]'), or a launcher that "
             "starts all processes of a job itself, as hydra/launcher=submitit_slurm with tasks_per_node"
         )
+    return int(trainer.world_size)
 
 
 def _is_job_of_a_sweep() -> bool:

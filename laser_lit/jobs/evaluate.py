@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
 from laser_lit.jobs.controls import scored_controls, wants_controls
 from laser_lit.jobs.laser import ConfiguredStack
-from laser_lit.jobs.write import write_results
+from laser_lit.jobs.search import is_shard, search, shard_done
+from laser_lit.jobs.write import save_stack, write_results
 from laser_lit.results import record as records
 from laser_lit.results.compare import compare
 from laser_lit.results.provenance import git_commit, versions
@@ -49,17 +50,24 @@ class Scores:
         self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
 
 
-def run_task(task: Task, laser: ConfiguredStack, config: DictConfig) -> float:
+def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig) -> float:
     """Returns the validation objective under the stack; this process writes the record if it is the one that writes.
 
     Args:
         task: what is scored.
-        laser: the edits.
+        laser: the edits; None where `search=` chooses them.
         config: the whole evaluation config.
     """
+    store = ResultsStore(results_folder(config, task))
+    found = None
+    if laser is None:
+        found = search(task, store, config)
+        laser = found.laser
+        if is_shard(config):
+            print(shard_done(found, store, config))  # noqa: T201
+            return found.objective
     with_controls = wants_controls(task, laser.stack, config.controls)
     edits = [] if laser.stack is None else laser.stack.resolve(task.matrices)
-    store = ResultsStore(results_folder(config, task))
     content = task.content()
     scores = score_both(task, laser.stack, store, content)
     controls: tuple[Control, ...] = ()
@@ -69,8 +77,12 @@ def run_task(task: Task, laser: ConfiguredStack, config: DictConfig) -> float:
     objective = task.objective((scores.laser or scores.base)["validation"])
     if task.writes:
         record = _record(task, laser, edits, scores, config, content, controls)
+        if found is not None:
+            record = replace(record, search=found.record, seconds={"search": found.seconds, **record.seconds})
         tables = {split: (scores.base[split], scores.laser.get(split)) for split in SPLITS}
-        write_results(record, tables, laser.stack, edits, config)
+        write_results(record, tables, laser.stack, edits, config, None if found is None else found.cells)
+        if found is not None and laser.stack is not None:
+            save_stack(store.folder, record, laser.stack, edits)
     return objective
 
 
@@ -141,7 +153,8 @@ def _split_result(task: Task, scores: Scores, split: str, seed: int) -> SplitRes
     if not scores.laser:
         return SplitResult(task.metrics(base))
     laser = scores.laser[split]
-    weight = "n_tokens" if base["correct"].isna().all() else None
+    text = base["correct"].isna().all()
+    weight = "weight" if "weight" in base.columns else "n_tokens" if text else None
     return SplitResult(task.metrics(base), task.metrics(laser), compare(base, laser, weight=weight, seed=seed))
 
 

@@ -1,4 +1,4 @@
-"""`task=language`: one evaluation of a language model under one stack."""
+"""`task=language`: a language model under one stack, configured or searched for."""
 
 from omegaconf import DictConfig
 
@@ -11,13 +11,13 @@ from laser_lit.tasks.language import LanguageTask
 
 
 def run(config: DictConfig) -> float:
-    """Returns the validation objective of the model under the configured stack, after writing the run's record.
+    """Returns the validation objective under the configured stack or the one found, after writing the run's record.
 
     Raises:
         InputError: for anything in the config that does not go together; nothing has been written then.
     """
     check_evaluation(config)
-    laser = configured_stack(config)
+    laser = configured_stack(config) if config.search.name == "none" else None
     examples = load_data(config.data)
     if config.model.facts is not None:
         training = facts_training({**config.model.facts, "world": config.data.world})

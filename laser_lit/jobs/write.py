@@ -11,12 +11,14 @@ from rich.console import Console
 
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
+from laser_lit.files import write_atomic
 from laser_lit.lit.loggers import finish_loggers, make_loggers
 from laser_lit.report.html import write_report
 from laser_lit.report.tables import render_result
 from laser_lit.report.wandb import flat_metrics, log_result
 from laser_lit.results.predictions import predictions_table, write_predictions
 from laser_lit.results.record import Record
+from laser_lit.search.table import FILE as CELLS
 
 PIPE_WIDTH = 120
 """Columns of the table where the output is no terminal."""
@@ -28,6 +30,7 @@ def write_results(
     stack: Stack | None,
     edits: Sequence[AppliedEdit],
     config: DictConfig,
+    cells: pd.DataFrame | None = None,
 ) -> None:
     """Writes result.json, predictions.parquet, stack.yaml and report.html, logs them, and prints the table.
 
@@ -37,11 +40,12 @@ def write_results(
         stack: what was applied; None for the base alone.
         edits: the stack as resolved.
         config: the whole evaluation config.
+        cells: of the search that chose the stack.
     """
     folder = Path(config.paths.output)
-    manifest = None if stack is None else folder / "stack.yaml"
-    if stack is not None and manifest is not None:
-        stack.save(manifest, edits, about={**record.model, "config_hash": record.config_hash})
+    manifest = None if stack is None else save_stack(folder, record, stack, edits)
+    if cells is not None:
+        write_atomic(folder / CELLS, lambda temporary: cells.to_parquet(temporary, index=False))
     predictions = predictions_table(tables)
     write_predictions(predictions, folder / "predictions.parquet")
     record.save(folder / "result.json")
@@ -55,3 +59,17 @@ def write_results(
     log_result(loggers, record, predictions, manifest)
     for line in finish_loggers(loggers):
         console.print(f"  {line}", style="dim", highlight=False, soft_wrap=True)
+
+
+def save_stack(folder: Path, record: Record, stack: Stack, edits: Sequence[AppliedEdit]) -> Path:
+    """Returns the manifest that re-applies a stack, written into a folder.
+
+    Args:
+        folder: where `laser.from=` finds it.
+        record: of the run.
+        stack: what was applied.
+        edits: the stack as resolved.
+    """
+    path = folder / "stack.yaml"
+    stack.save(path, edits, about={**record.model, "config_hash": record.config_hash})
+    return path

@@ -156,7 +156,20 @@ class Record:
 
 
 _ORDER = (
-    *("task", "model", "data", "stack", "edits", "base", "laser", "gain", "validation", "search", "controls", "warnings"),
+    *(
+        "task",
+        "model",
+        "data",
+        "stack",
+        "edits",
+        "base",
+        "laser",
+        "gain",
+        "validation",
+        "search",
+        "controls",
+        "warnings",
+    ),
     *("test_opened", "device", "seed", "seconds", "versions", "git", "config", "config_hash"),
 )
 _NESTED = {"edits", "base", "laser", "gain", "validation", "stack", "search", "controls", "warnings"}

@@ -1,0 +1,65 @@
+"""What can be said against `search=` before anything is loaded."""
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from laser_lit.errors import InputError, unknown_name
+from laser_lit.search.drivers import DRIVERS, SHARDED
+from laser_lit.search.objective import OBJECTIVES
+
+AT_LEAST_ONE = ("examples", "verify", "steps", "trials", "stack", "shards")
+
+
+def check_search(config: DictConfig, processes: int) -> None:
+    """Raises an error where a search's values cannot be meant or do not go together.
+
+    Args:
+        config: the whole evaluation config.
+        processes: how many processes would score together.
+
+    Raises:
+        InputError: says what was given, what is allowed and what to do.
+    """
+    search = config.search
+    if search.name == "none":
+        return
+    if search.name not in DRIVERS:
+        raise unknown_name("search", search.name, ("none", "auto", *DRIVERS))
+    _check_values(search)
+    if search.shards > 1 and search.name not in (*SHARDED, "collect"):
+        raise InputError(
+            f"search={search.name} search.shards={search.shards}: each of its steps needs the one before; "
+            f"{' and '.join(f'search={name}' for name in SHARDED)} can be split"
+        )
+    if processes > 1:
+        raise InputError(
+            f"search={search.name} with {processes} processes: a search runs in one process a job. Split it with "
+            "-m search.shard=0,1 search.shards=2 and a launcher, one device a job (docs/scaling.md)"
+        )
+    typed = _typed_laser()
+    if typed:
+        raise InputError(f"search={search.name} chooses the edits, so {', '.join(typed)} would count for nothing")
+
+
+def _check_values(search: DictConfig) -> None:
+    for name in AT_LEAST_ONE:
+        if search[name] < 1:
+            raise InputError(f"search.{name} {search[name]}: must be at least 1")
+    if not 0 <= search.shard < search.shards:
+        raise InputError(f"search.shard={search.shard} search.shards={search.shards}: shard must lie in [0, shards)")
+    if not 0 < search.budget <= 1:
+        raise InputError(f"search.budget {search.budget}: must lie in (0, 1], a share of the grid's cost")
+    if search.cache_gb < 0:
+        raise InputError(f"search.cache_gb {search.cache_gb}: must be at least 0")
+    if search.objective not in ("auto", *OBJECTIVES):
+        raise unknown_name("search.objective", search.objective, ("auto", *OBJECTIVES))
+    if search.rank is not None and search.rho != "code":
+        raise InputError(f"search.rank={list(search.rank)} beside search.rho={search.rho}: leave one of them out")
+
+
+def _typed_laser() -> list[str]:
+    """Returns what the user typed about laser."""
+    if not HydraConfig.initialized():
+        return []
+    typed = [str(override) for override in HydraConfig.get().overrides.task]
+    return [text for text in typed if text.lstrip("+~").startswith(("laser=", "laser."))]

@@ -1,0 +1,178 @@
+"""`search=`: a driver chooses a stack on validation; the job that scores it on test is `laser_lit.jobs.evaluate`."""
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from laser_lit.config import config_hash
+from laser_lit.config_search import SearchConfig
+from laser_lit.edits.stack import Stack
+from laser_lit.errors import InputError
+from laser_lit.jobs.laser import ConfiguredStack
+from laser_lit.results.search_record import SearchRecord
+from laser_lit.results.stats import detectable_gain
+from laser_lit.results.store import ResultsStore
+from laser_lit.results.weights import row_weights
+from laser_lit.search.cell import Cell
+from laser_lit.search.drivers import DRIVERS, SHARDED
+from laser_lit.search.loop import Loop
+from laser_lit.search.objective import Objective
+from laser_lit.search.rows import Rows
+from laser_lit.search.space import Space
+from laser_lit.search.table import cell_table, path_rows
+from laser_lit.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search leaves.
+
+    Attributes:
+        laser: the stack that it chose; none where no candidate beat the base.
+        record: the record's entry.
+        cells: see `laser_lit.search.table`.
+        objective: of the best stack on validation.
+        seconds: wall time.
+    """
+
+    laser: ConfiguredStack
+    record: SearchRecord
+    cells: pd.DataFrame
+    objective: float
+    seconds: float
+
+
+def search(task: Task, store: ResultsStore, config: DictConfig) -> Found:
+    """Returns the stack that the configured driver chooses on validation; the test split is not looked at.
+
+    Args:
+        task: what is scored.
+        store: where cells are kept.
+        config: the whole evaluation config.
+
+    Raises:
+        InputError: candidates that the model does not have, or none that could be scored.
+    """
+    settings: SearchConfig = OmegaConf.to_object(config.search)  # type: ignore[assignment]
+    begin = time.perf_counter()
+    content = task.content()
+    key = config_hash({**content, "part": "validation"})
+    base = store.base_table(key, partial(task.score, None, "validation"))
+    rows = Rows.of(base, row_weights(base), config.seed)
+    objective = Objective(_objective(settings, base), rows.weights)
+    space = Space.of(
+        task.matrices, settings.layers, settings.matrices, settings.rho, settings.rank, tuple(settings.kinds)
+    )
+    with task.searching("validation", settings.cache_gb) as scorer:
+        loop = Loop(
+            *(scorer, space, objective, rows, task.matrices, store, content),
+            seed=config.seed,
+            retry=settings.retry,
+            progress=config.trainer.progress_bar,
+        )
+        chosen = DRIVERS[settings.name](loop, settings)
+    _refuse_all_failed(loop)
+    study = config_hash({**content, "objective": objective.name})
+    return _found(loop, chosen, settings.name, _curves(loop, settings.name, store, study), task, begin)
+
+
+def is_shard(config: DictConfig) -> bool:
+    """Returns whether this job does a part of a search only, after which nothing is chosen yet.
+
+    Args:
+        config: the whole evaluation config.
+    """
+    return config.search.name in SHARDED and config.search.shards > 1
+
+
+def _objective(settings: SearchConfig, base: pd.DataFrame) -> str:
+    has_accuracy = not base["correct"].isna().any()
+    if settings.objective == "auto":
+        return "accuracy" if has_accuracy else "log_loss"
+    if settings.objective == "accuracy" and not has_accuracy:
+        raise InputError("search.objective=accuracy: text has no right answers; use search.objective=log_loss")
+    return settings.objective
+
+
+def _refuse_all_failed(loop: Loop) -> None:
+    errors = [cell.error for cell in loop.cells if cell.error is not None]
+    if errors and len(errors) == len(loop.cells):
+        raise InputError(
+            f"none of the {len(errors)} stacks could be scored; the first: {errors[0]}. When that is mended, "
+            "search.retry=true scores them again"
+        )
+
+
+def shard_done(found: Found, store: ResultsStore, config: DictConfig) -> str:
+    """Returns what to tell when one part of a search is done.
+
+    Args:
+        found: what this part found.
+        store: where its cells are kept.
+        config: the whole evaluation config.
+    """
+    settings, record = config.search, found.record
+    return (
+        f"search={settings.name}, shard {settings.shard} of {settings.shards}: {record.scored:,} stacks scored, "
+        f"{record.failed:,} failed, {found.seconds:.0f} s, kept in {store.folder}. When every shard is done, choose "
+        f"with the same command, search={'collect' if settings.name == 'grid' else settings.name} and no search.shards"
+    )
+
+
+def _curves(loop: Loop, driver: str, store: ResultsStore, study: str) -> tuple[dict[str, Any], ...]:
+    """Returns best objective against cost of the last search of every driver, this one included."""
+    curve = {"cost": [cost for cost, _ in loop.curve], "merit": [best[0] for _, best in loop.curve]}
+    store.add_search(study, {"driver": driver, "time": time.time(), **curve})
+    ordered = sorted(store.searches(study), key=lambda entry: entry["time"])
+    latest = {entry["driver"]: entry for entry in ordered if entry["cost"]}
+    return tuple({key: entry[key] for key in ("driver", "cost", "merit")} for entry in latest.values())
+
+
+def _found(
+    loop: Loop, chosen: Cell | None, driver: str, curves: tuple[dict[str, Any], ...], task: Task, begin: float
+) -> Found:
+    cells, merit = cell_table(loop, driver), loop.objective.merit
+    complete = cells[cells["complete"].astype(bool)]
+    gains = complete["gain_log_loss" if loop.objective.name == "log_loss" else "gain_accuracy"]
+    record = SearchRecord(
+        driver=driver,
+        objective=loop.objective.name,
+        candidates=len(loop.space),
+        scored=len(complete),
+        cost=loop.cost,
+        failed=int(cells["error"].notna().sum()),
+        base=merit(loop.base)[0],
+        chosen=None if chosen is None else merit(chosen)[0],
+        adjusted_p=None if chosen is None else _adjusted_p(loop, chosen, cells),
+        improving=int(((gains > 0) & (complete["p_adjusted"] <= 0.05)).sum()),
+        detectable=None if chosen is None else _detectable(loop, chosen, task),
+        path=path_rows(loop, loop.path),
+        curves=curves,
+    )
+    seconds = time.perf_counter() - begin
+    return Found(_laser(chosen, record), record, cells, merit(chosen or loop.base)[0], seconds)
+
+
+def _laser(chosen: Cell | None, record: SearchRecord) -> ConfiguredStack:
+    said = (
+        f"search={record.driver} on validation: {record.scored:,} of {record.candidates:,} candidates scored in full, "
+        f"at the cost of {record.cost:,.1f}"
+    )
+    if chosen is None:
+        return ConfiguredStack(None, notes=(f"{said}; none beat the base",))
+    return ConfiguredStack(Stack(chosen.edits), said, verified=True)
+
+
+def _adjusted_p(loop: Loop, chosen: Cell, cells: pd.DataFrame) -> float | None:
+    places = [number for number, cell in enumerate(loop.cells) if cell.edits == chosen.edits]
+    return float(cells["p_adjusted"].iloc[places[0]]) if places else None
+
+
+def _detectable(loop: Loop, chosen: Cell, task: Task) -> float | None:
+    values = loop.objective.values
+    groups_test = task.describe()["data"]["groups_test"]
+    return detectable_gain(values(chosen) - values(loop.base), loop.groups, groups_test, weights=loop.objective.weights)
