@@ -1,7 +1,7 @@
 """`search=`: a driver chooses a stack on validation; the job that scores it on test is `laser_lit.jobs.evaluate`."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from laser_lit.results.store import ResultsStore
 from laser_lit.results.weights import row_weights
 from laser_lit.search.cell import Cell
 from laser_lit.search.drivers import DRIVERS, SHARDED
+from laser_lit.search.guard import Guard
 from laser_lit.search.loop import Loop
 from laser_lit.search.objective import Objective
 from laser_lit.search.rows import Rows
@@ -67,17 +68,22 @@ def search(task: Task, store: ResultsStore, config: DictConfig) -> Found:
     space = Space.of(
         task.matrices, settings.layers, settings.matrices, settings.rho, settings.rank, tuple(settings.kinds)
     )
+    guard = Guard.of(task, config, store.folder)
     with task.searching("validation", settings.cache_gb) as scorer:
         loop = Loop(
             *(scorer, space, objective, rows, task.matrices, store, content),
             seed=config.seed,
+            guard=guard,
             retry=settings.retry,
             progress=config.trainer.progress_bar,
         )
         chosen = DRIVERS[settings.name](loop, settings)
     _refuse_all_failed(loop)
     study = config_hash({**content, "objective": objective.name})
-    return _found(loop, chosen, settings.name, _curves(loop, settings.name, store, study), task, begin)
+    found = _found(loop, chosen, settings.name, _curves(loop, settings.name, store, study), task, begin)
+    if guard is None or chosen is None:
+        return found
+    return replace(found, record=replace(found.record, guard=guard.verdict(chosen.edits)))
 
 
 def is_shard(config: DictConfig) -> bool:

@@ -11,14 +11,14 @@ from rich.console import Console
 
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
-from laser_lit.files import write_atomic
 from laser_lit.lit.loggers import finish_loggers, make_loggers
 from laser_lit.report.html import write_report
 from laser_lit.report.tables import render_result
 from laser_lit.report.wandb import flat_metrics, log_result
+from laser_lit.results.cells import FILE as CELLS
+from laser_lit.results.cells import write_cells
 from laser_lit.results.predictions import predictions_table, write_predictions
 from laser_lit.results.record import Record
-from laser_lit.search.table import FILE as CELLS
 
 PIPE_WIDTH = 120
 """Columns of the table where the output is no terminal."""
@@ -45,7 +45,7 @@ def write_results(
     folder = Path(config.paths.output)
     manifest = None if stack is None else save_stack(folder, record, stack, edits)
     if cells is not None:
-        write_atomic(folder / CELLS, lambda temporary: cells.to_parquet(temporary, index=False))
+        write_cells(cells, folder / CELLS)
     predictions = predictions_table(tables)
     write_predictions(predictions, folder / "predictions.parquet")
     record.save(folder / "result.json")

@@ -8,17 +8,11 @@ import pandas as pd
 
 from laser_lit.edits.edit import Edit
 from laser_lit.models.matrices import MatrixMap
+from laser_lit.results.cells import COLUMNS
 from laser_lit.results.multiple import max_t
 from laser_lit.search.cell import Cell
 from laser_lit.search.loop import Loop
 from laser_lit.search.space import describe
-
-FILE = "cells.parquet"
-
-COLUMNS = (
-    *("driver", "step", "edits", "layer", "matrix", "part", "expert", "kind", "rank", "rho", "n", "complete"),
-    *("accuracy", "log_loss", "gain_accuracy", "gain_log_loss", "p", "p_adjusted", "predicted", "seconds", "error"),
-)
 
 
 def cell_table(loop: Loop, driver: str) -> pd.DataFrame:
