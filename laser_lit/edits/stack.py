@@ -152,12 +152,20 @@ class Stack:
     def _writes(self, matrices: MatrixMap, device: str | None = None) -> Iterator[_Write]:
         """Yields the writes one by one, so that `resolve` holds a single matrix at a time."""
         changer = Changer(self.cache or shared_cache(), self.svd)
-        for id, edits in self._by_matrix(matrices).items():
+        for id, edits in self.by_matrix(matrices).items():
             write = _computed(matrices[id], edits, changer)
             write.W = write.W if device is None else write.W.to(device)
             yield write
 
-    def _by_matrix(self, matrices: MatrixMap) -> dict[MatrixId, list[Edit]]:
+    def by_matrix(self, matrices: MatrixMap) -> dict[MatrixId, list[Edit]]:
+        """Returns the edits of each matrix that the stack changes, in the order in which they act.
+
+        Args:
+            matrices: the model's map.
+
+        Raises:
+            InputError: a matrix that the model has not, or one listed twice without `combine`.
+        """
         listed: dict[MatrixId, list[tuple[int, Edit]]] = {}
         for number, edit in enumerate(self.edits):
             for id in matrices.select(edit.layer, edit.matrix, edit.part, edit.expert):

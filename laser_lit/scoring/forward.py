@@ -1,6 +1,6 @@
 """Scores of a batch, with logits computed only where they are read."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,8 +19,13 @@ CHUNK = 2**24
 """Logits turned into float32 log probs at a time."""
 TOP = 10
 
+Run = Callable[[Batch, Callable[[], Tensor]], Tensor]
+"""Returns what a forward pass of a batch returns, given the pass, which it may also replace parts of."""
 
-def score_batch(model: nn.Module, batch: Batch, *, keep_logits: bool = False) -> list[RequestScore]:
+
+def score_batch(
+    model: nn.Module, batch: Batch, *, keep_logits: bool = False, run: Run | None = None
+) -> list[RequestScore]:
     """Returns the scores of a batch, a score a request, in the batch's order.
 
     The model's own head computes the logits (with its soft cap or scale), but only of the positions that are read.
@@ -30,6 +35,7 @@ def score_batch(model: nn.Module, batch: Batch, *, keep_logits: bool = False) ->
         model: a causal or masked language model in eval mode.
         batch: from `Batches`; on any device.
         keep_logits: also return the logits at each request's first read.
+        run: what runs the forward passes; None runs them as they are. Batches that generate are not asked of it.
 
     Raises:
         InputError: a model in training mode, a sequence-to-sequence model, or logits that are not numbers.
@@ -42,9 +48,9 @@ def score_batch(model: nn.Module, batch: Batch, *, keep_logits: bool = False) ->
             return [RequestScore(n, generated=ids) for n, ids in zip(batch.numbers, new, strict=True)]
         size = max(1, len(batch.numbers) * MAX_LOGITS // max(1, _logits_of(model, batch)))
         if size >= len(batch.numbers):
-            return _score(model, batch, keep_logits)
+            return _score(model, batch, keep_logits, run)
         parts = [batch.part(start, start + size) for start in range(0, len(batch.numbers), size)]
-        return [score for part in parts for score in _score(model, part, keep_logits)]
+        return [score for part in parts for score in _score(model, part, keep_logits, run)]
 
 
 def _check(model: Any) -> None:
@@ -59,9 +65,9 @@ def _logits_of(model: Any, batch: Batch) -> int:
     return positions * model.config.get_text_config().vocab_size
 
 
-def _score(model: Any, batch: Batch, keep_logits: bool) -> list[RequestScore]:
+def _score(model: Any, batch: Batch, keep_logits: bool, run: Run | None) -> list[RequestScore]:
     moved = batch.to(input_device(model))
-    logits = read_logits(model, moved)  # (R, vocabulary)
+    logits = run(moved, lambda: read_logits(model, moved)) if run else read_logits(model, moved)  # (R, vocabulary)
     norms, best = _normalizers(logits)  # (R,), (R,)
     slots, targets = moved.slots.to(logits.device), moved.targets.to(logits.device)
     log_probs = logits[slots, targets].float() - norms[slots]  # (T,)

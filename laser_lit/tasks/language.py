@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,41 +36,11 @@ from laser_lit.scoring.loss import log_losses
 from laser_lit.scoring.metrics import metrics
 from laser_lit.scoring.request import Request
 from laser_lit.scoring.requests import encode
+from laser_lit.tasks.part import Part
 from laser_lit.tasks.searching import LanguageScorer, Tabulate
 
 MOST_LOGITS = 2**28
 """Largest number of logits that are held for the controls (1 GB in float32)."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One split, ready to be scored.
-
-    Attributes:
-        examples: the split's examples, or the whole text.
-        requests: what the model is asked; their `index` is the row in `examples`, or the window.
-        groups: names of the groups.
-        n: rows of the table.
-    """
-
-    examples: ExampleSet | TextSet
-    requests: list[Request]
-    groups: frozenset[str]
-    n: int
-
-    def take(self, rows: Sequence[int]) -> "Part":
-        """Returns the part of some rows, in the order given.
-
-        Args:
-            rows: positions in this part's table, each at most once.
-        """
-        if isinstance(self.examples, TextSet):
-            return replace(self, requests=[self.requests[row] for row in rows], n=len(rows))
-        place = {row: number for number, row in enumerate(rows)}
-        chosen = sorted((r for r in self.requests if r.index in place), key=lambda request: place[request.index])
-        requests = [replace(request, index=place[request.index]) for request in chosen]
-        examples = replace(self.examples, examples=tuple(self.examples.examples[row] for row in rows))
-        return Part(examples, requests, self.groups, len(rows))
 
 
 class LanguageTask:
@@ -130,7 +100,7 @@ class LanguageTask:
         config = self._config
         halves = split(units, mode=config.split, seed=config.seed, limit=config.data.limit)
         if isinstance(examples, TextSet):
-            return {name: _text_part(examples, text, rows) for name, rows in _named(halves)}
+            return {name: Part.of_text(examples, text, rows) for name, rows in _named(halves)}
         return {name: self._example_part(examples, rows) for name, rows in _named(halves)}
 
     def _example_part(self, examples: ExampleSet, rows: list[int]) -> Part:
@@ -146,17 +116,19 @@ class LanguageTask:
     def searching(self, split: str, cache_gb: float) -> Iterator[LanguageScorer]:
         """Yields what a search scores its stacks with; see `laser_lit.tasks.base.Task`."""
 
-        def prepare(rows: Sequence[int] | None) -> tuple[Batches, Tabulate]:
+        def prepare(rows: Sequence[int] | None, max_tokens: int | None) -> tuple[Batches, Tabulate]:
             part = self.parts[split] if rows is None else self.parts[split].take(rows)
-            return self._batches(part), lambda scores: self._table(scores, part)
+            return self._batches(part, max_tokens), lambda scores: self._table(scores, part)
 
         def losses(rows: Sequence[int]) -> Iterator[Tensor]:
             part, pad_id = self.parts[split].take(rows), pad_token(self.tokenizer)
             scoring, side = self._config.scoring, self._config.padding
             return log_losses(self.model, part.examples, part.requests, scoring, pad_id=pad_id, side=side)
 
-        self.model.to(self.trainer.strategy.root_device)
-        yield LanguageScorer(self.model, self.matrices, prepare, losses)
+        if not hasattr(self.model, "hf_device_map"):
+            self.model.to(self.trainer.strategy.root_device)
+        with LanguageScorer(self.model, self.matrices, prepare, losses, cache_gb) as scorer:
+            yield scorer
 
     @property
     def no_controls(self) -> str | None:
@@ -214,9 +186,9 @@ class LanguageTask:
                 "model.dtype=float16, or model.device_map=auto with several GPUs"
             ) from error
 
-    def _batches(self, part: Part) -> Batches:
+    def _batches(self, part: Part, max_tokens: int | None = None) -> Batches:
         config = self._config
-        return Batches(part.requests, pad_token(self.tokenizer), config.batch_size, side=config.padding)
+        return Batches(part.requests, pad_token(self.tokenizer), config.batch_size, max_tokens, config.padding)
 
     def _table(self, scores: list[Any], part: Part) -> pd.DataFrame:
         return outcomes(
@@ -314,8 +286,3 @@ def _device(trainer: Trainer) -> str:
 
 def _named(halves: Split) -> list[tuple[str, list[int]]]:
     return [("validation", list(halves.validation)), ("test", list(halves.test))]
-
-
-def _text_part(text: TextSet, requests: list[Request], rows: list[int]) -> Part:
-    chosen = [requests[row] for row in rows]
-    return Part(text, chosen, frozenset(request.group for request in chosen), len(chosen))

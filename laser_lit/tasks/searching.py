@@ -1,47 +1,135 @@
 """What a search scores a language model's stacks with."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
+from types import TracebackType
 
 import pandas as pd
 from torch import Tensor, nn
 
 from laser_lit.edits.stack import Stack
+from laser_lit.linalg.cache import FactorCache
 from laser_lit.models.matrices import MatrixMap
-from laser_lit.scoring.batches import Batches
-from laser_lit.scoring.forward import score_batch
+from laser_lit.scoring.batches import Batch, Batches
+from laser_lit.scoring.forward import Run, score_batch
+from laser_lit.scoring.last_layer import LastLayer
 from laser_lit.scoring.request import RequestScore
+from laser_lit.scoring.resume import Edited, Resume
+from laser_lit.scoring.states import States
+from laser_lit.scoring.working import peak_bytes
 
 Tabulate = Callable[[list[RequestScore]], pd.DataFrame]
-Prepare = Callable[[Sequence[int] | None], tuple[Batches, Tabulate]]
+Prepare = Callable[[Sequence[int] | None, int | None], tuple[Batches, Tabulate]]
 Losses = Callable[[Sequence[int]], Iterator[Tensor]]
+
+STATES, FACTORS, WORKING = 0.5, 0.25, 0.2
+"""Shares of the budget: recorded states, factors of matrices, and what a pass takes while it runs."""
+MOST_PLANS = 256
+"""Sets of rows whose batches are kept."""
 
 
 class LanguageScorer:
-    """Scores stacks on one split of a language task; see `laser_lit.tasks.base.Scorer`."""
+    """Scores stacks on one split of a language task; see `laser_lit.tasks.base.Scorer`.
 
-    def __init__(self, model: nn.Module, matrices: MatrixMap, prepare: Prepare, losses: Losses) -> None:
-        """Keeps what is scored.
+    A context: what it keeps, files included, is gone when the context closes.
+    """
+
+    def __init__(
+        self, model: nn.Module, matrices: MatrixMap, prepare: Prepare, losses: Losses, cache_gb: float
+    ) -> None:
+        """Measures how large a pass is.
 
         Args:
             model: in eval mode, where it is to run.
             matrices: the model's.
-            prepare: rows of the split -> their requests in batches, and what makes the table of them from the scores.
-            losses: see `laser_lit.tasks.base.Scorer`.
+            prepare: rows of the split (None: all) and most tokens in a batch (None: no bound) -> their requests in
+                batches, and what makes the table of them from the scores.
+            losses: rows of the split -> scalars as `losses` yields them.
+            cache_gb: most memory beyond the model, in 1e9 bytes, unless a pass of a single sequence takes more.
         """
+        budget = int(cache_gb * 1e9)
         self._model = model
         self._matrices = matrices
         self._prepare = prepare
         self._losses = losses
+        self._factors = FactorCache(max_memory_bytes=int(FACTORS * budget))
+        self._states = States(int(STATES * budget))
+        self._resume = Resume(model, matrices, self._states)
+        self._last = LastLayer(model, matrices, self._resume.stages)
+        self._max_tokens = _tokens_within(model, prepare(None, None)[0], int(WORKING * budget))
+        self._plans: OrderedDict[Hashable, tuple[list[Batch], Tabulate]] = OrderedDict()
+
+    def __enter__(self) -> "LanguageScorer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._states.close()
 
     def score(self, stack: Stack | None, rows: Sequence[int] | None = None) -> pd.DataFrame:
         """Returns the table of some rows under a stack; the weights are back afterwards."""
-        batches, tabulate = self._prepare(rows)
-        with (stack or Stack([])).applied(self._matrices):
-            return tabulate([score for batch in batches for score in score_batch(self._model, batch)])
+        stack = self._with_factors(stack)
+        name, batches, tabulate = self._plan(rows)
+        run = self._run(name, self._edited(stack))
+        self._states.next_round()
+        with stack.applied(self._matrices):
+            return tabulate([score for batch in batches for score in score_batch(self._model, batch, run=run)])
 
     def hold(self, stack: Stack | None) -> None:
-        """Says that the stacks to come extend this one."""
+        """Says that the stacks to come extend this one, so that what they share with it is computed once."""
+        self._resume.hold(self._edited(self._with_factors(stack)))
 
     def losses(self, rows: Sequence[int]) -> Iterator[Tensor]:
-        """Returns differentiable scalars, a micro-batch each, whose sum is the mean log loss of the rows."""
-        return self._losses(rows)
+        """Yields differentiable scalars whose sum is the mean log loss of the rows."""
+        yield from self._losses(rows)
+
+    def _with_factors(self, stack: Stack | None) -> Stack:
+        if stack is None:
+            return Stack([])
+        return stack if stack.cache else Stack(stack.edits, stack.combine, stack.svd, self._factors)
+
+    def _edited(self, stack: Stack) -> Edited:
+        edits = {
+            id: (stack.svd, tuple((edit.kind, edit.rho, edit.rank, edit.rule, edit.rate) for edit in listed))
+            for id, listed in stack.by_matrix(self._matrices).items()
+        }
+        return self._resume.edited(edits)
+
+    def _plan(self, rows: Sequence[int] | None) -> tuple[Hashable, list[Batch], Tabulate]:
+        """Returns a name of the rows, their batches and what makes their table; each made once."""
+        name = None if rows is None else tuple(rows)
+        if name not in self._plans:
+            batches, tabulate = self._prepare(name, self._max_tokens)
+            self._plans[name] = (list(batches), tabulate)
+        self._plans.move_to_end(name)
+        if len(self._plans) > MOST_PLANS:
+            gone, _ = self._plans.popitem(last=False)
+            self._resume.forget(lambda batch: batch[0] != gone)
+        return name, *self._plans[name]
+
+    def _run(self, name: Hashable, edited: Edited) -> Run:
+        """Returns what runs the passes of the batches of some rows under a stack."""
+
+        def run(batch: Batch, forward: Callable[[], Tensor]) -> Tensor:
+            self._last.check(batch, forward)
+            with self._last.picked(batch):
+                return self._resume.run(forward, (name, batch.numbers), edited)
+
+        return run
+
+
+def _tokens_within(model: nn.Module, batches: Batches, budget: int) -> int:
+    """Returns how many tokens a batch may have for its pass to stay within the budget, by passes of one sequence.
+
+    One is passed of each number of tokens to generate, the longest: a token of a shorter one takes less.
+    """
+    found: dict[int, int] = {}
+    for number in range(len(batches)):
+        batch = batches[number]
+        if batch.max_new_tokens not in found:
+            tokens = batch.input_ids.shape[1] + batch.max_new_tokens
+            taken = peak_bytes(partial(score_batch, model, batch.part(0, 1)))
+            found[batch.max_new_tokens] = budget * tokens // max(1, taken)
+    return max(1, min(found.values(), default=1))

@@ -1,0 +1,201 @@
+"""A forward pass that begins at the first block that a stack of edits changes, by the model's own code."""
+
+import warnings
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from laser_lit.models.matrices import MatrixId, MatrixMap
+from laser_lit.scoring.stages import Stages, find_stages
+from laser_lit.scoring.states import States
+
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}
+"""Mean difference of a resumed pass from a whole one, in standard deviations of the result, that rounding explains."""
+COARSE = 2e-2
+"""The same in half precision."""
+
+T = TypeVar("T")
+Edited = tuple[Hashable, ...]
+"""What a stack edits below each stage, from stage 0 (nothing) to the number of stages (all)."""
+
+
+class Resume:
+    """Runs forward passes under edits from the deepest block whose input is known.
+
+    The blocks before it are replaced for the pass by stubs that hand on a recorded output, so that the model's own
+    code still builds masks, positions, final norm and head. What enters a block depends only on the edits of the
+    blocks before it: that, with the batch, is what a state is kept under.
+
+    The first pass from each stage is compared with a whole one. A model in which they differ (one with connections
+    around blocks, say) is run whole from then on.
+    """
+
+    def __init__(self, model: nn.Module, matrices: MatrixMap, states: States) -> None:
+        """Finds the blocks.
+
+        Args:
+            model: in eval mode; its weights change by edits of its matrices only.
+            matrices: its map.
+            states: where outputs of blocks are kept.
+        """
+        self.stages: Stages = find_stages(model, matrices)
+        self.states = states
+        self.works = len(self.stages.modules) > 1
+        self._held = self.edited({})
+        self._checked: set[int] = set()
+
+    def edited(self, edits: Mapping[MatrixId, Hashable]) -> Edited:
+        """Returns what is edited below each stage.
+
+        Args:
+            edits: for each matrix that is edited, what is done to it.
+        """
+        stages = sorted({self.stages.of[id] for id in edits})
+        below: list[Hashable] = [frozenset()]
+        for stage in range(len(self.stages.modules)):
+            last = below[-1]
+            if stage in stages:
+                last = frozenset((id, edit) for id, edit in edits.items() if self.stages.of[id] <= stage)
+            below.append(last)
+        return tuple(below)
+
+    def hold(self, edited: Edited) -> None:
+        """Says what the stacks to come extend; states that they cannot use are dropped.
+
+        Args:
+            edited: from `edited`; at first nothing is.
+        """
+        self._held = edited
+        self.states.keep(lambda key: edited[key[1] + 1] == key[2])
+
+    def forget(self, wanted: Callable[[Any], bool]) -> None:
+        """Drops the states of batches that are not wanted.
+
+        Args:
+            wanted: of a batch's name, whether its states stay.
+        """
+        self.states.keep(lambda key: wanted(key[0]))
+
+    def run(self, forward: Callable[[], T], batch: Hashable, edited: Edited) -> T:
+        """Returns what a forward pass returns, under the weights as they are.
+
+        Args:
+            forward: runs the model once on the batch, without gradients.
+            batch: a name of the batch, equal only for the same inputs.
+            edited: what the weights are edited by, from `edited`.
+        """
+        if not self.works:
+            return forward()
+        start = self._start(batch, edited)
+        order: list[int] = []
+        with _wrapped(self.stages.modules, self._wrap(start, batch, edited, order)):
+            result = forward()
+        if order != sorted(order):
+            return self._give_up(forward, "its blocks do not run in the order of their numbers")
+        if start and start not in self._checked:
+            whole = forward()
+            if not alike(whole, result):
+                return self._give_up(lambda: whole, f"its output differs when it begins at block {start}")
+            self._checked.add(start)
+        return result
+
+    def _give_up(self, forward: Callable[[], T], why: str) -> T:
+        warnings.warn(f"every pass runs through the whole model: {why}", stacklevel=4)
+        self.works = False
+        self.states.keep(lambda key: False)
+        return forward()
+
+    def _start(self, batch: Hashable, edited: Edited) -> int:
+        """Returns the deepest stage whose input is known; 0 where none is."""
+        for stage in range(len(self.stages.modules) - 1, 0, -1):
+            if all((batch, source, edited[source + 1]) in self.states for source in self.stages.sources(stage)):
+                return stage
+        return 0
+
+    def _wrap(
+        self, start: int, batch: Hashable, edited: Edited, order: list[int]
+    ) -> Callable[[int, Callable[..., Any]], Callable[..., Any]]:
+        """Returns what makes a stage's forward out of its own: a stub before `start`, one that records after it."""
+        sources = self.stages.sources(start)
+        last = {self.stages.chains[source]: source for source in sources}
+        known = {chain: self.states.get((batch, stage, edited[stage + 1])) for chain, stage in last.items()}
+        spare = {
+            chain: _copied(known[chain])
+            for chain, stage in last.items()
+            if any(self.stages.chains[other] == chain for other in range(stage))
+        }
+
+        def wrap(stage: int, own: Callable[..., Any]) -> Callable[..., Any]:
+            chain = self.stages.chains[stage]
+
+            @wraps(own)
+            def stub(*args: Any, **kwargs: Any) -> Any:
+                order.append(stage)
+                return _copied(known[chain]) if stage == last[chain] else spare[chain]
+
+            @wraps(own)
+            def recording(*args: Any, **kwargs: Any) -> Any:
+                order.append(stage)
+                output = own(*args, **kwargs)
+                self._record(stage, output, batch, edited)
+                return output
+
+            return stub if stage < start else recording
+
+        return wrap
+
+    def _record(self, stage: int, output: Any, batch: Hashable, edited: Edited) -> None:
+        """Keeps the output of a stage where the stacks to come can use it."""
+        after = stage + 1
+        if after == len(self.stages.modules) or edited[after] != self._held[after]:
+            return
+        deepest = after + 1 < len(edited) and edited[after + 1] != self._held[after + 1]
+        others = set(range(stage)).difference(self.stages.sources(after)) if deepest else set()
+        instead = [(batch, other, edited[other + 1]) for other in others]
+        self.states.put((batch, stage, edited[after]), output, wanted=deepest, instead=instead)
+
+
+@contextmanager
+def _wrapped(
+    modules: tuple[nn.Module, ...], wrap: Callable[[int, Callable[..., Any]], Callable[..., Any]]
+) -> Iterator[None]:
+    """Gives each module another forward while the context is open; hooks of others stay and run."""
+    own = [module.__dict__.get("forward") for module in modules]
+    try:
+        for stage, module in enumerate(modules):
+            module.forward = wrap(stage, module.forward)
+        yield
+    finally:
+        for module, forward in zip(modules, own, strict=True):
+            if forward is not None:
+                module.forward = forward
+            else:
+                module.__dict__.pop("forward", None)
+
+
+def _copied(state: Any) -> Any:
+    """Returns a copy that may be changed in place."""
+    return pytree.tree_map(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, state)
+
+
+def alike(a: Any, b: Any) -> bool:
+    """Returns whether two results differ by no more than rounding.
+
+    Args:
+        a: a tree of tensors; others of its leaves are not compared.
+        b: another one of the same form.
+    """
+    pairs = zip(pytree.tree_leaves(a), pytree.tree_leaves(b), strict=True)
+    return all(_close(x, y) for x, y in pairs if isinstance(x, Tensor) and x.is_floating_point() and x.numel())
+
+
+def _close(a: Tensor, b: Tensor) -> bool:
+    tolerance = TOLERANCE.get(a.dtype, COARSE)
+    finite = torch.isfinite(a) & torch.isfinite(b)
+    a, b = a[finite].float(), b[finite].float()
+    return a.numel() == 0 or float((a - b).abs().mean()) <= tolerance * max(float(a.std(correction=0)), 1e-30)

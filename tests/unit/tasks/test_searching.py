@@ -1,0 +1,88 @@
+"""What a search scores with: the same numbers as a task's own scoring, whatever is kept."""
+
+import pandas as pd
+import pytest
+import torch
+from checkpoints import data_arguments, save_checkpoint, save_data
+
+from laser_lit.data.registry import load_data
+from laser_lit.edits.edit import Edit
+from laser_lit.edits.stack import Stack
+from laser_lit.tasks.language import LanguageTask
+
+KINDS = ("token", "choice", "generate", "text")
+BUDGETS = (1.0, 1e-4, 1e-9)  # all in memory; some in files; a pass of one sequence takes more
+HELD = Edit(1, "fc_in", rank=1)
+STACKS = [
+    Stack([]),
+    Stack([Edit(2, "fc_out", rank=3)]),
+    Stack([Edit(0, "q_proj", rank=2)]),
+    Stack([Edit(1, "all", rank=4), Edit(2, "out_proj", kind="zero")]),
+    Stack([HELD, Edit(2, "mlp", rho=0.2)]),
+    Stack([HELD, Edit(1, "fc_out", rank=1)]),
+]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return {kind: save_checkpoint(tmp_path_factory.mktemp(kind) / "model", kind) for kind in ("gptj", "bert")}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return data_arguments(save_data(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture
+def task(composed, folders, files):
+    """Returns a maker of tasks: kind of data, kind of model, overrides."""
+
+    def make(kind="token", model="gptj", *overrides):
+        line = ["model=local", f"model.path={folders[model]}", *files[kind], "trainer=cpu"]
+        config = composed(*line, "trainer.progress_bar=false", "batch_size=8", *overrides)
+        return LanguageTask(config, load_data(config.data))
+
+    return make
+
+
+def assert_alike(found, expected):
+    assert list(found["id"]) == list(expected["id"])
+    assert list(found["group"]) == list(expected["group"])
+    assert list(found["correct"]) == list(expected["correct"])
+    assert found["log_loss"].tolist() == pytest.approx(expected["log_loss"].tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("cache_gb", BUDGETS)
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize(("kind", "model"), [*((kind, "gptj") for kind in KINDS), ("token", "bert")])
+def test_a_scorer_gives_what_the_task_gives(task, kind, model, side, cache_gb):
+    made = task(kind, model, f"padding={side}")
+    base = made.score(None, "validation")
+    with made.searching("validation", cache_gb) as scorer:
+        assert_alike(scorer.score(None), base)
+        for stack in STACKS:
+            assert_alike(scorer.score(stack), made.score(stack, "validation"))
+        scorer.hold(Stack([HELD]))
+        for stack in STACKS:
+            assert_alike(scorer.score(stack), made.score(stack, "validation"))
+    assert_alike(made.score(None, "validation"), base)
+
+
+def test_rows_come_in_the_order_in_which_they_are_asked_for(task):
+    made = task()
+    table = made.score(STACKS[1], "validation")
+    with made.searching("validation", 1.0) as scorer:
+        for rows in ([3, 0, 5], [1], range(len(table))):
+            assert_alike(scorer.score(STACKS[1], rows), table.iloc[list(rows)])
+        whole = scorer.score(STACKS[1])
+    assert isinstance(whole, pd.DataFrame)
+    assert_alike(whole, table)
+
+
+def test_the_losses_are_those_of_the_table(task):
+    made = task()
+    rows = [4, 1, 2]
+    with made.searching("validation", 1.0) as scorer:
+        loss = torch.stack(list(scorer.losses(rows))).sum()
+        assert float(loss.detach()) == pytest.approx(scorer.score(None, rows)["log_loss"].mean(), abs=1e-5)
+    assert loss.requires_grad
