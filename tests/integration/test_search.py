@@ -1,0 +1,124 @@
+"""Searches through the real configs and the real command, on small models and data."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+import yaml
+
+from laser_lit.results.cells import read_cells
+
+GRID = ("search=grid", "search.rank=[2,8]", "search.matrices=[fc_in,out_proj]")
+
+
+@pytest.fixture
+def model(local):
+    return local[:-4]  # without the edit
+
+
+def test_a_search_reports_its_choice_on_the_test_split_once(evaluate, model, tmp_path):
+    run = evaluate(*model, *GRID)
+    record, cells = run.record, read_cells(run.folder)
+    search = record["search"]
+    assert (search["driver"], search["candidates"], search["scored"], search["cost"]) == ("grid", 12, 12, 12.0)
+    assert len(cells) == 12
+    assert cells["complete"].all()
+    best = cells.sort_values(["accuracy", "log_loss"], ascending=[False, True], kind="stable").iloc[0]
+    edit = record["edits"][0]
+    assert (edit["layer"], edit["matrix"], edit["rank"]) == (best["layer"], best["matrix"], best["rank"])
+    assert record["validation"]["laser"]["accuracy"] == pytest.approx(search["chosen"]) == pytest.approx(run.objective)
+    assert record["validation"]["base"]["accuracy"] == pytest.approx(search["base"])
+    assert record["stack"]["verified"] is True
+    assert record["test_opened"] == 1
+    assert (run.folder / "stack.yaml").read_text() == (tmp_path / "results" / "stack.yaml").read_text()
+    assert search["curves"][0]["cost"] == list(range(1, 13))
+
+
+def test_a_second_search_scores_nothing_and_says_the_same(evaluate, model, monkeypatch):
+    first = evaluate(*model, *GRID)
+    monkeypatch.setattr("laser_lit.tasks.searching.LanguageScorer.score", lambda *_: pytest.fail("scored again"))
+    second = evaluate(*model, *GRID)
+    pd.testing.assert_frame_equal(read_cells(first.folder), read_cells(second.folder))
+    assert second.record["edits"] == first.record["edits"]
+    assert second.record["test_opened"] == 2
+
+
+def test_what_a_search_found_is_applied_again_from_its_folder(evaluate, model, tmp_path):
+    found = evaluate(*model, *GRID)
+    again = evaluate(*model, "laser=stack_top3", f"laser.from={tmp_path / 'results'}")
+    assert again.record["edits"] == found.record["edits"]
+    assert again.record["laser"] == found.record["laser"]
+
+
+def test_a_search_in_which_nothing_gains_says_so_and_scores_the_base(evaluate, model):
+    run = evaluate(*model, "search=grid", "search.kinds=[zero]", "search.matrices=out_proj", "search.layers=0")
+    record = run.record
+    assert record["search"]["chosen"] is None
+    assert record["laser"] is None
+    assert record["edits"] == []
+    assert any("none beat the base" in warning for warning in record["warnings"])
+    assert not (run.folder / "stack.yaml").exists()
+
+
+def test_shards_and_collect_choose_what_one_job_chooses(evaluate, model, tmp_path):
+    whole = evaluate(*model, *GRID, f"paths.results={tmp_path / 'whole'}")
+    for shard in range(3):
+        part = evaluate(*model, *GRID, "search.shards=3", f"search.shard={shard}")
+        assert not (part.folder / "result.json").exists()
+    collected = evaluate(*model, *GRID, "search=collect")
+    assert collected.record["edits"] == whole.record["edits"]
+    columns = ["edits", "n", "accuracy", "log_loss", "p", "p_adjusted"]
+    pd.testing.assert_frame_equal(read_cells(collected.folder)[columns], read_cells(whole.folder)[columns])
+
+
+def test_text_is_searched_by_log_loss(evaluate, gptj, files):
+    run = evaluate("model=local", f"model.path={gptj}", *files["text"], *GRID, "controls=false")
+    assert run.record["search"]["objective"] == "log_loss"
+    cells = read_cells(run.folder)
+    assert cells["accuracy"].isna().all()
+    assert -run.record["search"]["base"] == pytest.approx(run.record["validation"]["base"]["log_loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["choice", "generate"])
+def test_every_way_of_answering_can_be_searched(evaluate, gptj, files, kind):
+    run = evaluate("model=local", f"model.path={gptj}", *files[kind], *GRID, "search.layers=-1", "controls=false")
+    assert run.record["search"]["scored"] == 4
+    if run.record["search"]["chosen"] is not None:
+        assert run.record["validation"]["laser"]["accuracy"] == pytest.approx(run.record["search"]["chosen"])
+
+
+def test_the_paths_of_a_search_are_in_the_folder_of_results(evaluate, model, tmp_path):
+    evaluate(*model, *GRID)
+    entries = [json.loads(line) for path in (tmp_path / "results").glob("cells-*.jsonl") for line in path.open()]
+    assert len(entries) == 13  # the base among them
+    assert yaml.safe_load((tmp_path / "results" / "stack.yaml").read_text())["edits"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["search=gird"], "nearest: grid"),
+        (["search=grid", "search.ranks=[1]"], "search.rank"),
+        (["search=grid", "search.rank=[0]"], "at least 1"),
+        (["search=grid", "search.rho=[2]"], r"must lie in \[0, 1\]"),
+        (["search=grid", "search.rho=figure2", "search.rank=[1]"], "leave one of them out"),
+        (["search=grid", "search.layers=9"], "layers 0 to 2"),
+        (["search=grid", "search.matrices=fc_on"], "fc_in"),
+        (["search=grid", "search.objective=f1"], "accuracy, log_loss"),
+        (["search=grid", "search.shard=2", "search.shards=2"], "shard must lie in"),
+        (["search=greedy", "search.shards=2"], "can be split"),
+        (["search=grid", "laser=paper"], "chooses the edits"),
+        (["search=grid", "laser.rho=0.5"], "laser.rho=0.5 would count for nothing"),
+        (["search=grid", "search.cache_gb=-1"], "at least 0"),
+        (["search=racing", "search.budget=0"], "search.budget 0"),
+        (["search=collect"], "cells are not in"),
+        (["search=grid", "trainer=ddp"], "one process a job"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_without_a_traceback(command, model, arguments, words):
+    said = command(*model, *arguments, "logger=none")
+    assert said.code == 1
+    assert said.err.count("error: ") == 1
+    assert "Traceback" not in said.err
+    assert re.search(words, said.err), said.err
