@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from laser_lit.data.example import ExampleSet, TextSet
 from laser_lit.data.fingerprint import fingerprint
 from laser_lit.data.module import RequestModule
 from laser_lit.data.registry import fit_tokenizer
-from laser_lit.data.split import Split, split
+from laser_lit.data.split import split
 from laser_lit.edits.callback import LaserCallback
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError, unknown_name
@@ -36,6 +37,7 @@ from laser_lit.scoring.loss import log_losses
 from laser_lit.scoring.metrics import metrics
 from laser_lit.scoring.request import Request
 from laser_lit.scoring.requests import encode
+from laser_lit.tasks.base import SPLITS
 from laser_lit.tasks.part import Part
 from laser_lit.tasks.searching import LanguageScorer, Tabulate
 
@@ -56,7 +58,6 @@ class LanguageTask:
         Raises:
             InputError: model, data and config do not go together.
         """
-        self._config = config
         self._callback = LaserCallback()
         self.trainer: Trainer = make_trainer(config.trainer, [self._callback])
         model = config.model
@@ -71,15 +72,27 @@ class LanguageTask:
         self.matrices = find_matrices(self.model, model.architecture)
         refuse_not_finite(self.model)
         self._callback.model = self.matrices
-        if isinstance(examples, ExampleSet):
-            examples = fit_tokenizer(examples, config.data, self.tokenizer)
-        self.examples = examples
-        self.parts = self._plan(examples)
+        self._take(config, examples)
         self._module = EvaluationModule(self.model)
         self.id = model_id(config.model)
         self.processes = self.trainer.world_size
         self.writes = self.trainer.is_global_zero
         self.device = _device(self.trainer)
+
+    def on(self, config: DictConfig, examples: ExampleSet | TextSet) -> "LanguageTask":
+        """Returns the task on other data (arguments as in the constructor), with this one's model and trainer."""
+        other = copy(self)
+        vars(other).pop("_tokens", None)
+        vars(other)["_weights"] = self._weights  # hashed once
+        other._take(config, examples)
+        return other
+
+    def _take(self, config: DictConfig, examples: ExampleSet | TextSet) -> None:
+        self._config = config
+        if isinstance(examples, ExampleSet):
+            examples = fit_tokenizer(examples, config.data, self.tokenizer)
+        self.examples = examples
+        self.parts = self._plan(examples)
 
     def _encode(self, examples: ExampleSet | TextSet) -> list[Request]:
         config = self._config
@@ -100,10 +113,10 @@ class LanguageTask:
         config = self._config
         halves = split(units, mode=config.split, seed=config.seed, limit=config.data.limit)
         if isinstance(examples, TextSet):
-            return {name: Part.of_text(examples, text, rows) for name, rows in _named(halves)}
-        return {name: self._example_part(examples, rows) for name, rows in _named(halves)}
+            return {name: Part.of_text(examples, text, getattr(halves, name)) for name in SPLITS}
+        return {name: self._example_part(examples, getattr(halves, name)) for name in SPLITS}
 
-    def _example_part(self, examples: ExampleSet, rows: list[int]) -> Part:
+    def _example_part(self, examples: ExampleSet, rows: Sequence[int]) -> Part:
         chosen = replace(examples, examples=tuple(examples.examples[row] for row in rows))
         groups = frozenset(example.group for example in chosen.examples)
         return Part(chosen, self._encode(chosen), groups, len(rows))
@@ -282,7 +295,3 @@ def model_id(model: Any) -> str:
 def _device(trainer: Trainer) -> str:
     device = trainer.strategy.root_device
     return f"{device.type} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
-
-
-def _named(halves: Split) -> list[tuple[str, list[int]]]:
-    return [("validation", list(halves.validation)), ("test", list(halves.test))]
