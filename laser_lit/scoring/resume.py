@@ -1,5 +1,6 @@
 """A forward pass that begins at the first block that a stack of edits changes, by the model's own code."""
 
+import math
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,7 +30,9 @@ class Resume:
 
     The blocks before it are replaced for the pass by stubs that hand on a recorded output, so that the model's own
     code still builds masks, positions, final norm and head. What enters a block depends only on the edits of the
-    blocks before it: that, with the batch, is what a state is kept under.
+    blocks before it: that, with the batch, is what a state is kept under. Of several tensors that a block puts out
+    (attention weights, say) the first is kept and the others are handed on as NaN, unless the model turns out to use
+    them.
 
     The first pass from each stage is compared with a whole one. A model in which they differ (one with connections
     around blocks, say) is run whole from then on.
@@ -48,6 +51,7 @@ class Resume:
         self.works = len(self.stages.modules) > 1
         self._held = self.edited({})
         self._checked: set[int] = set()
+        self._lean = True
 
     def edited(self, edits: Mapping[MatrixId, Hashable]) -> Edited:
         """Returns what is edited below each stage.
@@ -92,23 +96,39 @@ class Resume:
         if not self.works:
             return forward()
         start = self._start(batch, edited)
+        if not start or start in self._checked:
+            return self._pass(forward, start, batch, edited)
+        whole = forward()
+        try:
+            same = alike(whole, self._pass(forward, start, batch, edited))
+        except Exception:  # whatever a model does with what it is handed
+            same = False
+        self._learn(start, same)
+        return whole
+
+    def _pass(self, forward: Callable[[], T], start: int, batch: Hashable, edited: Edited) -> T:
         order: list[int] = []
         with _wrapped(self.stages.modules, self._wrap(start, batch, edited, order)):
             result = forward()
         if order != sorted(order):
-            return self._give_up(forward, "its blocks do not run in the order of their numbers")
-        if start and start not in self._checked:
-            whole = forward()
-            if not alike(whole, result):
-                return self._give_up(lambda: whole, f"its output differs when it begins at block {start}")
-            self._checked.add(start)
+            self._give_up("its blocks do not run in the order of their numbers")
+            return forward()
         return result
 
-    def _give_up(self, forward: Callable[[], T], why: str) -> T:
-        warnings.warn(f"every pass runs through the whole model: {why}", stacklevel=4)
+    def _learn(self, start: int, same: bool) -> None:
+        """Takes in whether a pass from a stage gave what a whole one gives."""
+        if same:
+            self._checked.add(start)
+        elif self._lean:
+            self._lean = False
+            self.states.keep(lambda key: False)
+        else:
+            self._give_up(f"its output differs when it begins at block {start}")
+
+    def _give_up(self, why: str) -> None:
+        warnings.warn(f"every pass runs through the whole model: {why}", stacklevel=5)
         self.works = False
         self.states.keep(lambda key: False)
-        return forward()
 
     def _start(self, batch: Hashable, edited: Edited) -> int:
         """Returns the deepest stage whose input is known; 0 where none is."""
@@ -157,6 +177,7 @@ class Resume:
         deepest = after + 1 < len(edited) and edited[after + 1] != self._held[after + 1]
         others = set(range(stage)).difference(self.stages.sources(after)) if deepest else set()
         instead = [(batch, other, edited[other + 1]) for other in others]
+        output = _only_first(output) if self._lean else output
         self.states.put((batch, stage, edited[after]), output, wanted=deepest, instead=instead)
 
 
@@ -180,7 +201,19 @@ def _wrapped(
 
 def _copied(state: Any) -> Any:
     """Returns a copy that may be changed in place."""
-    return pytree.tree_map(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, state)
+    return pytree.tree_map(
+        lambda leaf: leaf.clone() if isinstance(leaf, Tensor) and any(leaf.stride()) else leaf, state
+    )
+
+
+def _only_first(output: Any) -> Any:
+    """Returns the output with NaN, which takes no memory, in the place of every tensor but the first."""
+    leaves, spec = pytree.tree_flatten(output)
+    tensors = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+    for place in tensors[1:]:
+        if leaves[place].is_floating_point():
+            leaves[place] = leaves[place].new_full((), math.nan).expand(leaves[place].shape)
+    return pytree.tree_unflatten(leaves, spec)
 
 
 def alike(a: Any, b: Any) -> bool:
@@ -196,6 +229,8 @@ def alike(a: Any, b: Any) -> bool:
 
 def _close(a: Tensor, b: Tensor) -> bool:
     tolerance = TOLERANCE.get(a.dtype, COARSE)
-    finite = torch.isfinite(a) & torch.isfinite(b)
+    finite = torch.isfinite(a)
+    if not torch.equal(finite, torch.isfinite(b)):
+        return False
     a, b = a[finite].float(), b[finite].float()
     return a.numel() == 0 or float((a - b).abs().mean()) <= tolerance * max(float(a.std(correction=0)), 1e-30)

@@ -193,8 +193,9 @@ def _entry(state: Any, used: int) -> _Entry | None:
     leaves, spec = pytree.tree_flatten(state)
     if not all(isinstance(leaf, (Tensor, *_PLAIN)) for leaf in leaves):
         return None
-    tensors = [leaf.detach() for leaf in leaves if isinstance(leaf, Tensor)]
-    plain = [None if isinstance(leaf, Tensor) else (leaf,) for leaf in leaves]
+    large = [isinstance(leaf, Tensor) and any(leaf.stride()) for leaf in leaves]  # no repeated number, nor a single one
+    tensors = [leaf.detach() for leaf, kept in zip(leaves, large, strict=True) if kept]
+    plain = [None if kept else (leaf,) for leaf, kept in zip(leaves, large, strict=True)]
 
     def build(tensors: list[Tensor]) -> Any:
         rest = iter(tensors)
