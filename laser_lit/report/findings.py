@@ -42,7 +42,8 @@ def headline(record: Record) -> str:
     gain, base, laser = record.test.gain, record.test.base, record.test.laser
     if gain is None or laser is None:
         key, share = ("accuracy", True) if base.get("accuracy") is not None else ("perplexity", False)
-        return f"The model as it is: test {key} {value(base.get(key), share)} over {base.get('n', 0):,} examples."
+        vain = "No candidate beat the base on validation, so nothing was edited. " if in_vain(record) else ""
+        return f"{vain}The model as it is: test {key} {value(base.get(key), share)} over {base.get('n', 0):,} examples."
     done = what_was_done(record)
     if gain.accuracy is not None:
         moved = f"test accuracy {value(base['accuracy'], True)} → {value(laser['accuracy'], True)}"
@@ -55,6 +56,15 @@ def headline(record: Record) -> str:
     return (
         f"{done[0].upper()}{done[1:]}: {moved}, {size} (95 % interval {bounds}, {p_value(p)}; {counted(gain)}).{chance}"
     )
+
+
+def in_vain(record: Record) -> bool:
+    """Returns whether a search ran and chose nothing.
+
+    Args:
+        record: of the run.
+    """
+    return record.search is not None and record.search.chosen is None
 
 
 def _loss_moved(gain: Gain) -> str:

@@ -15,7 +15,9 @@ from laser_lit.config_data import FactsConfig
 from laser_lit.files import write_text_atomic
 from laser_lit.report.examples import LIMIT, examples_payload
 from laser_lit.report.findings import gain_lines, headline, notices, opened, remedies
+from laser_lit.report.section import search_section
 from laser_lit.report.wording import amount, changes, matrix_name, signed, value
+from laser_lit.results.cells import read_cells
 from laser_lit.results.compare import Gain
 from laser_lit.results.predictions import read_predictions
 from laser_lit.results.record import Record, read_record
@@ -47,13 +49,16 @@ class Strip:
     high: float | None
 
 
-def render_html(record: Record, predictions: pd.DataFrame, limit: int = LIMIT) -> str:
+def render_html(
+    record: Record, predictions: pd.DataFrame, limit: int = LIMIT, cells: pd.DataFrame | None = None
+) -> str:
     """Returns the page.
 
     Args:
         record: of the run.
         predictions: as from `predictions_table`.
         limit: largest number of examples on the page.
+        cells: as from `read_cells`; None for a run without a search.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("laser_lit.report"),
@@ -72,6 +77,7 @@ def render_html(record: Record, predictions: pd.DataFrame, limit: int = LIMIT) -
         results=_results(record),
         strips=_strips(record),
         remedies=remedies(record),
+        search=search_section(record, cells),
         examples=examples_payload(predictions, limit),
         command=_command(record),
         source=json.dumps((record.config.get("model") or {}).get("path") or record.model["id"], ensure_ascii=False),
@@ -85,17 +91,18 @@ def write_report(folder: Path, record: Record, predictions: pd.DataFrame) -> Pat
     """Writes report.html atomically and returns its path.
 
     Args:
-        folder: the run folder.
+        folder: the run folder; that of a search has its cells.parquet already.
         record: of the run.
         predictions: as from `predictions_table`.
     """
     path = folder / FILE
-    write_text_atomic(path, render_html(record, predictions))
+    cells = read_cells(folder) if record.search else None
+    write_text_atomic(path, render_html(record, predictions, cells=cells))
     return path
 
 
 def redraw(folder: Path) -> Path:
-    """Draws report.html again from a run folder's result.json and predictions.parquet, and returns its path.
+    """Draws report.html again from the files of a run folder, and returns its path.
 
     Args:
         folder: of a finished run.

@@ -2,41 +2,41 @@
 
 from pathlib import Path
 
-from rich import box
+import pandas as pd
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from laser_lit.report.findings import gain_lines, headline, notices, opened, remedies
+from laser_lit.report.search_table import search_tables
+from laser_lit.report.terminal import add_row, paragraph, plain_table
 from laser_lit.report.wording import Change, amount, changes, matrix_name, value
 from laser_lit.results.record import Record
 
 SHOWN_EDITS = 12
 
 
-def render_result(record: Record, folder: Path | None = None) -> RenderableType:
+def render_result(record: Record, folder: Path | None = None, cells: pd.DataFrame | None = None) -> RenderableType:
     """Returns the result for a rich console, from the record alone; it fits 80 columns.
 
     Args:
         record: of the run.
         folder: the run folder, to say where the files are.
+        cells: as from `read_cells`, for the map of a search.
     """
-    tables = [_edits(record), _metrics(record), _gain(record), _remedies(record)]
+    tables = [_edits(record), _metrics(record), _gain(record), *search_tables(record, cells), _remedies(record)]
     parts: list[RenderableType] = [Text(""), Padding(_title(record), (0, 2)), Text("")]
     for table in tables:
         parts += [] if table is None else [Padding(table, (0, 0, 0, 1)), Text("")]
-    parts += [_paragraph(headline(record), "bold")]
-    parts += [_paragraph(f"! {notice}", "yellow") for notice in notices(record)]
-    parts.append(_paragraph(opened(record), "dim"))
+    parts += [paragraph(headline(record), "bold")]
+    parts += [paragraph(f"! {notice}", "yellow") for notice in notices(record)]
+    parts.append(paragraph(opened(record), "dim"))
     if folder is not None:
         kept = "result.json  predictions.parquet  report.html" + ("  stack.yaml" if record.edits else "")
+        kept += "  cells.parquet" if record.search else ""
         parts += [Text(f"  {folder}", style="cyan", overflow="fold"), Text(f"    {kept}", style="dim")]
     return Group(*parts, Text(""))
-
-
-def _paragraph(text: str, style: str) -> Padding:
-    return Padding(Text(text, style=style), (0, 2, 0, 2))
 
 
 def _title(record: Record) -> Text:
@@ -50,27 +50,10 @@ def _title(record: Record) -> Text:
     return title
 
 
-def _table(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold cyan",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        header_style="dim",
-        padding=(0, 1),
-    )
-
-
-def _row(table: Table, *cells: str | Text, style: str = "") -> None:
-    """Adds a row in which square brackets are no markup."""
-    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), style=style)
-
-
 def _edits(record: Record) -> Table | None:
     if not record.edits:
         return None
-    table = _table("Edits")
+    table = plain_table("Edits")
     table.add_column("matrix", overflow="fold")
     table.add_column("parameter", overflow="fold", ratio=1)
     table.add_column("kept", no_wrap=True)
@@ -78,14 +61,14 @@ def _edits(record: Record) -> Table | None:
     table.add_column("rel. error", justify="right")
     for edit in record.edits[:SHOWN_EDITS]:
         rho = "" if edit.rho is None else f"{edit.rho:.6g}"
-        _row(table, matrix_name(edit), edit.name, amount(edit), rho, value(edit.relative_error, False))
+        add_row(table, matrix_name(edit), edit.name, amount(edit), rho, value(edit.relative_error, False))
     if len(record.edits) > SHOWN_EDITS:
-        _row(table, f"… {len(record.edits) - SHOWN_EDITS} more", "in stack.yaml", "", "", "")
+        add_row(table, f"… {len(record.edits) - SHOWN_EDITS} more", "in stack.yaml", "", "", "")
     return table
 
 
 def _metrics(record: Record) -> Table:
-    table = _table("Base against LASER" if record.test.laser else "Base")
+    table = plain_table("Base against LASER" if record.test.laser else "Base")
     table.add_column("", no_wrap=True)
     results = [("test", record.test)]
     if record.validation is not None:
@@ -99,7 +82,7 @@ def _metrics(record: Record) -> Table:
         cells: list[str | Text] = [change.metric.label]
         for column, (_, result) in zip(columns, results, strict=True):
             cells += _cells(column.get(key), bool(result.laser))
-        _row(table, *cells)
+        add_row(table, *cells)
     return table
 
 
@@ -117,12 +100,12 @@ def _gain(record: Record) -> Table | None:
     lines = [(name, gain_lines(result.gain)) for name, result in results if result is not None and result.gain]
     if not lines:
         return None
-    table = _table("Gain of LASER over the base (+ is better)")
+    table = plain_table("Gain of LASER over the base (+ is better)")
     table.add_column("", no_wrap=True)
     for name, _ in lines:
         table.add_column(name, justify="right")
     for label in lines[-1][1]:
-        _row(table, label, *(texts.get(label, "") for _, texts in lines))
+        add_row(table, label, *(texts.get(label, "") for _, texts in lines))
     return table
 
 
@@ -130,12 +113,12 @@ def _remedies(record: Record) -> Table | None:
     rows = remedies(record)
     if not rows:
         return None
-    table = _table("Controls, fitted on the same validation split; best on test first")
+    table = plain_table("Controls, fitted on the same validation split; best on test first")
     table.add_column("", overflow="fold")
     table.add_column("fitted on validation", overflow="fold", ratio=1)
     table.add_column("valid.", justify="right", no_wrap=True)
     table.add_column("test", justify="right", no_wrap=True)
     for row in rows:
         style = {"laser": "bold cyan", "base": "bold", "majority": "dim"}.get(row.kind, "")
-        _row(table, row.name, row.fitted, row.validation, row.test, style=style)
+        add_row(table, row.name, row.fitted, row.validation, row.test, style=style)
     return table

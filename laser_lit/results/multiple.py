@@ -49,19 +49,24 @@ def max_t(
     if flips < 1:
         raise InputError(f"flips {flips}: must be at least 1")
     norms = np.sqrt(np.einsum("cg,cg->c", sums, sums))
-    norms[norms == 0.0] = 1.0
-    sums /= norms[:, None]
+    sums /= np.where(norms == 0.0, 1.0, norms)[:, None]
+    alone, together, count = _exceeded(sums, flips, np.random.default_rng(seed))
+    unseen = 0 if sums.shape[1] <= _EXACT else 1
+    return (alone + unseen) / (count + unseen), (together + unseen) / (count + unseen)
+
+
+def _exceeded(sums: Floats, flips: int, rng: np.random.Generator) -> tuple[Floats, Floats, int]:
+    """Returns how often a cell's flipped sum and the largest of all reached the cell's own, and the number of flips."""
     # sums that differ by rounding alone are ties
     observed = np.abs(sums.sum(axis=1)) - 1e-9 * np.sqrt(max(1, sums.shape[1]))
     alone, together, count = np.zeros(len(sums)), np.zeros(len(sums)), 0
-    for signs in _patterns(sums.shape[1], flips, _CHUNK // max(sums.shape), np.random.default_rng(seed)):
+    for signs in _patterns(sums.shape[1], flips, _CHUNK // max(sums.shape), rng):
         flipped = np.abs(sums @ signs.T)  # (cells, patterns)
         alone += np.count_nonzero(flipped >= observed[:, None], axis=1)
         highest = np.sort(flipped.max(axis=0))
         together += highest.size - np.searchsorted(highest, observed, side="left")
         count += len(signs)
-    unseen = 0 if sums.shape[1] <= _EXACT else 1
-    return (alone + unseen) / (count + unseen), (together + unseen) / (count + unseen)
+    return alone, together, count
 
 
 def _changed_sums(

@@ -143,9 +143,8 @@ def detectable_gain(
 ) -> float | None:
     """Returns the smallest mean gain that a test on so many groups would find, judged by the spread on validation.
 
-    (z(1 - level / 2) + z(power)) · s / √n_groups_test, where z are quantiles of the normal law and s is the standard
-    deviation over the validation groups of (summed gain - mean gain · weight) / mean weight: the standard error of a
-    mean gain over groups of unequal size is s / √groups.
+    (z(1 - level / 2) + z(power)) · s / √n_groups_test; z are quantiles of the normal law, s is the standard deviation
+    over validation groups of (summed gain - mean gain · weight) / mean weight, which allows for groups of unequal size.
 
     Args:
         differences: (n,) a gain an example of validation, of the edit that is to be tested.
@@ -162,18 +161,17 @@ def detectable_gain(
     Raises:
         InputError: no examples, unequal lengths, gains that are not finite, a power or level outside of (0, 1).
 
-    Source: Bloom, "Minimum Detectable Effects" (1995); the variance of a ratio of sums is that of Cochran, "Sampling
-        Techniques" (1977), equation 6.13.
+    Source: Bloom, "Minimum Detectable Effects" (1995).
     """
     if not (0.0 < power < 1.0 and 0.0 < level < 1.0):
         raise InputError(f"power {power}, level {level}: both must lie between 0 and 1")
     sums, sizes = group_sums(differences, groups, weights)
     if sums.size < 2 or 2.0 ** (1 - n_groups_test) > level:
         return None
-    spread = float(np.std((sums - sums.sum() / sizes.sum() * sizes) / sizes.mean(), ddof=1))
-    if spread <= 1e-12 * float(np.abs(sums).max()):
+    spread = np.std((sums - sums.sum() / sizes.sum() * sizes) / sizes.mean(), ddof=1)
+    if spread <= 1e-12 * np.abs(sums).max():
         return None
-    return float(ndtri(1.0 - level / 2.0) + ndtri(power)) * spread / float(np.sqrt(n_groups_test))
+    return float(ndtri(1.0 - level / 2.0) + ndtri(power)) * float(spread) / float(np.sqrt(n_groups_test))
 
 
 def group_sums(

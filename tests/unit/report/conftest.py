@@ -1,10 +1,14 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from laser_lit.results.cells import COLUMNS
 from laser_lit.results.compare import compare
 from laser_lit.results.predictions import predictions_table
 from laser_lit.results.record import AppliedEdit, Control, Record, SplitResult, StackSource
+from laser_lit.results.search_record import SearchRecord
 
 WORDS = np.array(["the", "Paris", "Rome", "piano", "violin", "Greek"])
 
@@ -96,3 +100,67 @@ def record(outcomes: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Record:
 @pytest.fixture(scope="session")
 def predictions(outcomes: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> pd.DataFrame:
     return predictions_table(outcomes)
+
+
+def invented_cells(layers: int, ranks: tuple[int, ...], parts: tuple[str | None, ...] = (None,)) -> pd.DataFrame:
+    """Returns the cells of a grid in which low ranks of late feed-forward matrices help and those of attention harm."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for part in parts:
+        for layer in range(layers):
+            for matrix in ("fc_out", "q_proj", "k_proj", "v_proj", "out_proj", "fc_in"):
+                depth = (layer + 1) / layers if matrix.startswith("fc") else -0.6
+                for rank in ranks:
+                    gain = 0.2 * depth * (1 - rank / 64) + rng.normal(0, 0.01)
+                    p = float(np.exp(-abs(gain) * 60))
+                    place = {"layer": layer, "matrix": matrix, "part": part, "kind": "low_rank", "rank": float(rank)}
+                    where = f"{part} layer" if part else "layer"
+                    rows.append(
+                        {
+                            **place,
+                            **{"driver": "grid", "step": 0, "edits": f"{where} {layer} {matrix} rank {rank}"},
+                            **{"rho": rank / 64, "n": 150, "complete": True, "seconds": 0.1, "error": None},
+                            **{"accuracy": 0.5 + gain, "log_loss": 2 - 3 * gain, "gain_accuracy": gain},
+                            **{"gain_log_loss": 3 * gain, "p": p, "p_adjusted": min(1.0, 8 * p)},
+                            "predicted": -2 * gain + rng.normal(0, 0.1),
+                        }
+                    )
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+@pytest.fixture(scope="session")
+def cells() -> pd.DataFrame:
+    """A grid of 3 × 6 × 4 cells, of which one failed and two were given up."""
+    table = invented_cells(3, (1, 6, 12, 51))
+    scores = ["accuracy", "log_loss", "gain_accuracy", "gain_log_loss", "p", "p_adjusted"]
+    table.loc[5, scores] = np.nan
+    table.loc[5, ["n", "complete", "error"]] = [0, False, "LinAlgError: <b>did not converge</b>"]
+    table.loc[[7, 9], ["p", "p_adjusted"]] = np.nan
+    table.loc[[7, 9], ["n", "complete"]] = [20, False]
+    return table
+
+
+@pytest.fixture(scope="session")
+def searched(record: Record) -> Record:
+    """The record of a search that chose the edit."""
+    curves = (
+        {"driver": "grid", "cost": [1.0, 2.0, 40.0, 70.0], "merit": [0.61, 0.63, 0.75, 0.87]},
+        {"driver": "racing", "cost": [1.5, 3.0, 7.0], "merit": [0.64, 0.84, 0.87]},
+    )
+    search = SearchRecord(
+        **{"driver": "grid", "objective": "accuracy", "candidates": 72, "scored": 69, "cost": 69.3, "failed": 1},
+        **{"base": record.validation.base["accuracy"], "chosen": record.validation.laser["accuracy"]},
+        **{"adjusted_p": 0.004, "improving": 9, "detectable": 0.031, "curves": curves},
+        path=({"edits": "layer 2 fc_in rank 1", "validation": 0.87, "gain": 0.19},),
+    )
+    return dataclasses.replace(record, search=search)
+
+
+@pytest.fixture(scope="session")
+def in_vain(searched: Record) -> Record:
+    """The record of a search that chose nothing."""
+    search = dataclasses.replace(searched.search, chosen=None, adjusted_p=None, improving=0, detectable=None, path=())
+    base = [SplitResult(result.base) for result in (searched.test, searched.validation)]
+    return dataclasses.replace(
+        searched, search=search, edits=(), stack=None, controls=(), test=base[0], validation=base[1]
+    )

@@ -1,0 +1,142 @@
+"""The cells of a search as figures and tables want them: which gain counts, where it is, and whether it is clear."""
+
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from laser_lit.report.wording import p_value, signed
+from laser_lit.results.record import jsonable
+from laser_lit.results.search_record import SearchRecord
+
+LEVEL = 0.05
+"""Adjusted p up to which a cell counts as different from the base."""
+
+MATRICES = ("q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_up", "fc_out")
+"""In the order of a block; other names come after these."""
+
+PARTS = ("encoder", "decoder", "cross")
+LIMIT = 2_000
+"""Cells in a table on a page or on W&B; the best are kept."""
+
+_SHOWN = ("edits", "gain_accuracy", "gain_log_loss", "p", "p_adjusted", "predicted", "n", "seconds", "error")
+
+
+def unit(search: SearchRecord) -> str:
+    """Returns the unit of the search's gains: "points" or "nats"."""
+    return "points" if search.objective == "accuracy" else "nats"
+
+
+def prepared(cells: pd.DataFrame, search: SearchRecord) -> pd.DataFrame:
+    """Returns the cells that have a score, in their order, with what figures show of them.
+
+    New columns: gain (of the objective, in points or nats), clear (its adjusted p is at most .05), column (the layer),
+    row (the matrix with its part and expert), level (how much is kept, in words), kept (as a number that orders the
+    levels of a kind), said (the cell in words, escaped).
+
+    Args:
+        cells: as from `read_cells`.
+        search: that tried them.
+    """
+    share = search.objective == "accuracy"
+    gain = pd.to_numeric(cells[f"gain_{search.objective}"]).replace([np.inf, -np.inf], np.nan)
+    table = cells.assign(gain=gain * (100 if share else 1))
+    table = table[table["error"].isna() & table["gain"].notna()].reset_index(drop=True)
+    rows = table.to_dict("records")
+    levels, kept = _levels(table)
+    return table.assign(
+        complete=table["complete"].astype(bool),
+        clear=(pd.to_numeric(table["p_adjusted"]) <= LEVEL).to_numpy(dtype=bool),
+        column=table["layer"].astype(int).astype(str),
+        row=[_row_name(row) for row in rows],
+        level=levels,
+        kept=kept,
+        said=[_said(row, search) for row in rows],
+    )
+
+
+def _levels(table: pd.DataFrame) -> tuple[list[str], list[float]]:
+    """Returns how much each cell keeps: its rank, or its share of the full rank where matrices differ in that."""
+    rank, rho = (pd.to_numeric(table[name]).astype(float) for name in ("rank", "rho"))
+    by_rank = (rank / rho).round().dropna().nunique() <= 1
+    kept = rank if by_rank else rho.map("{:.2g}".format).astype(float)
+    words = [f"rank {size:g}" if by_rank else f"{100 * size:.2g} % of the ranks" for size in kept]
+    kinds = ["" if kind == "low_rank" else str(kind) for kind in table["kind"]]
+    named = [kind if np.isnan(size) else f"{kind} {word}" for kind, word, size in zip(kinds, words, kept, strict=True)]
+    return [name.strip() for name in named], kept.fillna(0.0).tolist()
+
+
+def _row_name(cell: dict[str, Any]) -> str:
+    part = f"{cell['part']} " if isinstance(cell["part"], str) else ""
+    return f"{part}{cell['matrix']}" + ("" if pd.isna(cell["expert"]) else f" expert {int(cell['expert'])}")
+
+
+def _said(cell: dict[str, Any], search: SearchRecord) -> str:
+    lines = [escape(str(cell["edits"])), f"gain {plain_gain(cell['gain'], search)}"]
+    if not cell["complete"]:
+        lines.append(f"given up after {int(cell['n']):,} examples")
+    elif pd.notna(cell["p_adjusted"]):
+        lines.append(f"adjusted {p_value(float(cell['p_adjusted']))}")
+    return "<br>".join(lines)
+
+
+def plain_gain(gain: float, search: SearchRecord) -> str:
+    """Returns a gain with sign and unit: "+19.3 points".
+
+    Args:
+        gain: in points or nats.
+        search: whose objective it is of.
+    """
+    share = search.objective == "accuracy"
+    return f"{signed(gain / 100 if share else gain, share)} {unit(search)}"
+
+
+def best_by_place(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns the best single edit of every layer and matrix; one scored on more examples goes first.
+
+    Args:
+        table: as from `prepared`.
+    """
+    single = table[table["step"] == 0]
+    return single.sort_values(["n", "gain"], ascending=False, kind="stable").drop_duplicates(["row", "column"])
+
+
+def axes(table: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Returns the matrices, in the order of a block, and the layers of the cells.
+
+    Args:
+        table: as from `prepared`.
+    """
+    places = table[["part", "matrix", "expert", "row"]].drop_duplicates("row").to_dict("records")
+    rows = [place["row"] for place in sorted(places, key=_place_order)]
+    return rows, [str(layer) for layer in sorted(table["layer"].astype(int).unique())]
+
+
+def _place_order(place: dict[str, Any]) -> tuple[int, int, str, int]:
+    part = PARTS.index(place["part"]) if place["part"] in PARTS else len(PARTS)
+    matrix = MATRICES.index(place["matrix"]) if place["matrix"] in MATRICES else len(MATRICES)
+    return part, matrix, place["matrix"], -1 if pd.isna(place["expert"]) else int(place["expert"])
+
+
+def cells_payload(cells: pd.DataFrame, search: SearchRecord, limit: int = LIMIT) -> dict[str, Any]:
+    """Returns the cells by column, the best first and failed ones last, and how many there are; null for no number.
+
+    Columns without any value are left out.
+
+    Args:
+        cells: as from `read_cells`.
+        search: that tried them.
+        limit: largest number of cells.
+    """
+    gain = pd.to_numeric(cells[f"gain_{search.objective}"])
+    order = pd.DataFrame({"complete": cells["complete"].astype(bool), "gain": gain, "failed": cells["error"].notna()})
+    order = order.sort_values(["failed", "complete", "gain"], ascending=[True, False, False], kind="stable")
+    kept = cells.loc[order.index[:limit]]
+    columns = {name: jsonable(kept[name].tolist()) for name in _SHOWN if kept[name].notna().any()}
+    return {
+        "columns": columns,
+        "total": len(cells),
+        "shown": len(kept),
+        "full": int(cells["n"].max()) if len(kept) else 0,
+    }

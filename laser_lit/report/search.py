@@ -1,0 +1,155 @@
+"""What a search found and what that is worth, in words, from its record and its cells alone."""
+
+import pandas as pd
+
+from laser_lit.report.cells import plain_gain, prepared, unit
+from laser_lit.report.wording import amount, interval, matrix_name, p_value, signed, value
+from laser_lit.results.compare import Gain
+from laser_lit.results.record import Record
+from laser_lit.results.search_record import SearchRecord
+
+_SHOWN = 3
+_CHANGES = {"kl": "mean token KL", "log_perplexity": "change of log perplexity"}
+
+
+def search_lines(record: Record, cells: pd.DataFrame | None = None) -> dict[str, str]:
+    """Returns the search as texts by label, validation's gain beside test's; empty for a run without a search.
+
+    Args:
+        record: of the run.
+        cells: as from `read_cells`, to name the best candidate where nothing was chosen.
+    """
+    search = record.search
+    if search is None:
+        return {}
+    lines = {
+        "driver": f"{search.driver}, {_maximised(record, search)}",
+        "tried": f"{search.candidates:,} candidates; {search.scored:,} stacks scored in full, {search.failed:,} failed",
+        "cost": f"{search.cost:,.1f} whole cells{_share(search)}",
+    }
+    if search.chosen is None:
+        lines["chosen"] = nothing_chosen(record)
+        nearest = _nearest(search, cells)
+        return lines | ({"best of all": nearest} if nearest else {})
+    lines["chosen"] = chosen_edits(record)
+    return lines | _gains(record, search, search.chosen) | _guard(search)
+
+
+def _maximised(record: Record, search: SearchRecord) -> str:
+    also = (record.config.get("search") or {}).get("also") or ()
+    over = f", mean over {len(also) + 1} data sets" if also else ""
+    return f"{'most accuracy' if search.objective == 'accuracy' else 'least log loss'} on validation{over}"
+
+
+def _share(search: SearchRecord) -> str:
+    return f", {100 * search.cost / search.candidates:.3g} % of all candidates" if search.candidates else ""
+
+
+def _gains(record: Record, search: SearchRecord, chosen: float) -> dict[str, str]:
+    """Returns the lines that set what was selected beside what was tested."""
+    share = search.objective == "accuracy"
+    found, (gain, ci95, p) = chosen - search.base, tested(record)
+    lines = {
+        f"validation gain, {unit(search)}": f"{signed(found, share)}, what the choice went by",
+        "  p, max-T over the cells": p_value(search.adjusted_p).removeprefix("p = ") or "unknown",
+        "  cells that gain, that p ≤ .05": f"{search.improving:,} of {search.scored:,}",
+    }
+    if gain is not None:
+        lines[f"test gain, {unit(search)}"] = f"{signed(gain, share)}, 95 % interval {interval(ci95, share)}"
+        lines["  p of the one test made"] = p_value(p).removeprefix("p = ")
+        lines["  validation minus test"] = signed(found - gain, share)
+    lines["  least gain it could detect"] = "unknown" if search.detectable is None else _detectable(search, share)
+    return lines
+
+
+def _detectable(search: SearchRecord, share: bool) -> str:
+    return f"{signed(search.detectable or 0.0, share)} (80 % power, two-sided 5 %)"
+
+
+def _guard(search: SearchRecord) -> dict[str, str]:
+    """Returns what the guard's text says of the chosen stack, of windows that did not choose it."""
+    guard = search.guard
+    if guard is None:
+        return {}
+    numbers = {name: f"{guard[name]:.3g}" for name in ("mean", "bound", "p99", "limit")}
+    return {
+        f"guard, {_CHANGES.get(guard['kind'], guard['kind'])}": f"{numbers['mean']} nats on {guard['text']}, at most "
+        f"{numbers['bound']} with 95 % confidence (limit {numbers['limit']}), 99th percentile {numbers['p99']}",
+        "  measured on": f"{guard['tokens']:,} tokens that chose nothing",
+        "  stacks turned away": f"{guard['refused']:,}",
+    }
+
+
+def tested(record: Record) -> tuple[float | None, tuple[float, float] | None, float | None]:
+    """Returns the test gain that counts, its interval and its p: in accuracy, unless log loss is what was searched for.
+
+    Args:
+        record: of the run.
+    """
+    gain = record.test.gain
+    return (None, None, None) if gain is None else of_gain(gain, in_points(record))
+
+
+def of_gain(gain: Gain, share: bool) -> tuple[float | None, tuple[float, float] | None, float | None]:
+    """Returns the gain of a split with its interval and p.
+
+    Args:
+        gain: of the split.
+        share: in accuracy, not in log loss.
+    """
+    if share:
+        return gain.accuracy, gain.ci95, gain.p
+    return gain.log_loss, gain.log_loss_ci95, gain.log_loss_p
+
+
+def in_points(record: Record) -> bool:
+    """Returns whether the gain that counts is one of accuracy.
+
+    Args:
+        record: of the run.
+    """
+    if record.search is not None:
+        return record.search.objective == "accuracy"
+    return record.test.gain is not None and record.test.gain.accuracy is not None
+
+
+def merit(search: SearchRecord, number: float) -> str:
+    """Returns a value of the objective as people read it: "57.9 %", or the log loss itself.
+
+    Args:
+        search: whose objective it is.
+        number: higher is better; of log loss its negative.
+    """
+    return value(number, True) if search.objective == "accuracy" else value(-number, False)
+
+
+def chosen_edits(record: Record) -> str:
+    """Returns the edits in words, the first three of many.
+
+    Args:
+        record: of the run.
+    """
+    shown = " + ".join(f"{matrix_name(edit)} {amount(edit)}" for edit in record.edits[:_SHOWN])
+    return shown + (f" + {len(record.edits) - _SHOWN} more" if len(record.edits) > _SHOWN else "")
+
+
+def nothing_chosen(record: Record) -> str:
+    """Returns the sentence for a search that chose nothing.
+
+    Args:
+        record: of the run.
+    """
+    guarded = ((record.config.get("search") or {}).get("guard") or {}).get("data")
+    passing = " that passes the guard" if guarded else ""
+    return f"nothing: no candidate{passing} beat the base on validation, so the model stays as it is"
+
+
+def _nearest(search: SearchRecord, cells: pd.DataFrame | None) -> str:
+    if cells is None:
+        return ""
+    scored = prepared(cells, search)
+    scored = scored[scored["complete"]]
+    if scored.empty:
+        return ""
+    best = scored.loc[scored["gain"].idxmax()]
+    return f"{best['edits']}, {plain_gain(best['gain'], search)} on validation"

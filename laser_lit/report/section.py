@@ -1,0 +1,59 @@
+"""The section of report.html about a search: its numbers, its figures, its path and its cells."""
+
+from typing import Any
+
+import pandas as pd
+from plotly.offline import get_plotlyjs
+
+from laser_lit.report.cells import cells_payload, plain_gain, unit
+from laser_lit.report.figures import search_figures
+from laser_lit.report.search import merit, search_lines
+from laser_lit.results.record import Record
+from laser_lit.results.search_record import SearchRecord
+
+_CHOSEN = "What was applied was chosen on the validation split alone, and nothing else was scored on the test split."
+_NOTHING = (
+    "No candidate beat the base on the validation split, so nothing was applied: both splits show the base alone."
+)
+
+
+def search_section(record: Record, cells: pd.DataFrame | None) -> dict[str, Any] | None:
+    """Returns what the template shows of a search; None for a run without one.
+
+    Entries: intro, lines (texts by label), figures (name, title, caption), path (steps), cells (whether there are any),
+    data (for the page's script), library (Plotly's; empty without figures).
+
+    Args:
+        record: of the run.
+        cells: as from `read_cells`; None where the run kept none, which leaves figures and cells out.
+    """
+    search = record.search
+    if search is None:
+        return None
+    figures = [] if cells is None else search_figures(record, cells)
+    return {
+        "intro": _CHOSEN if search.chosen is not None else _NOTHING,
+        "lines": search_lines(record, cells),
+        "figures": figures,
+        "path": _path(search),
+        "cells": cells is not None,
+        "data": {
+            "figures": {figure.name: {"data": figure.data, "layout": figure.layout} for figure in figures},
+            "cells": None if cells is None else cells_payload(cells, search),
+            "objective": search.objective,
+            "unit": unit(search),
+        },
+        "library": get_plotlyjs() if figures else "",
+    }
+
+
+def _path(search: SearchRecord) -> list[dict[str, str]]:
+    scale = 100 if search.objective == "accuracy" else 1
+    return [
+        {
+            "edits": step["edits"],
+            "validation": merit(search, step["validation"]),
+            "gain": plain_gain(scale * step["gain"], search),
+        }
+        for step in search.path
+    ]

@@ -1,0 +1,148 @@
+"use strict";
+(() => {
+  const PAGE = 20;
+  const LEVEL = 0.05;
+  const data = JSON.parse(document.getElementById("search-data").textContent);
+  const $ = (id) => document.getElementById(id);
+
+  function element(name, text, className) {
+    const made = document.createElement(name);
+    if (text !== undefined && text !== null) made.textContent = text;
+    if (className) made.className = className;
+    return made;
+  }
+
+  function coloured(entry, style) {
+    if (Array.isArray(entry)) return entry.map((item) => coloured(item, style));
+    if (entry && typeof entry === "object") {
+      return Object.fromEntries(Object.entries(entry).map(([name, item]) => [name, coloured(item, style)]));
+    }
+    return typeof entry === "string" && entry.startsWith("--") ? style.getPropertyValue(entry).trim() || entry : entry;
+  }
+
+  const chosen = {};
+  function draw(name) {
+    const figure = coloured(data.figures[name], getComputedStyle(document.documentElement));
+    const narrow = matchMedia("(max-width: 40rem)").matches;
+    const [menu] = figure.layout.updatemenus || [];
+    delete figure.layout.updatemenus;
+    figure.layout.dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
+    if (narrow) figure.layout.font.size = 11;
+    const settings = { responsive: true, displaylogo: false, displayModeBar: false };
+    Plotly.react("plot-" + name, figure.data, figure.layout, settings).then(() => {
+      if (menu && chosen[name]) Plotly.restyle("plot-" + name, ...menu.buttons[chosen[name]].args);
+    });
+  }
+
+  function offer(name) {
+    const [menu] = data.figures[name].layout.updatemenus || [];
+    if (!menu) return;
+    const select = element("select");
+    menu.buttons.forEach((button, place) => {
+      const option = element("option", button.label);
+      option.value = place;
+      select.append(option);
+    });
+    select.addEventListener("input", () => {
+      chosen[name] = Number(select.value);
+      Plotly.restyle("plot-" + name, ...coloured(menu.buttons[chosen[name]].args, getComputedStyle(document.documentElement)));
+    });
+    const label = element("label", menu.name + " ");
+    label.append(select);
+    $("menu-" + name).append(label);
+  }
+
+  const number = (count) => count.toLocaleString("en");
+  const signed = (value, digits) => {
+    const text = Math.abs(value).toFixed(digits);
+    return Number(text) === 0 ? "±" + text : (value > 0 ? "+" : "−") + text;
+  };
+  const p = (value) => (value >= 0.001 ? value.toFixed(3) : value.toExponential(0));
+  const SHOWN = [
+    ["edits", "stack", "", (value) => value],
+    ["gain_accuracy", "accuracy, points", "n", (value) => signed(100 * value, 1)],
+    ["gain_log_loss", "log loss, nats", "n", (value) => signed(value, 3)],
+    ["p", "p", "n", p],
+    ["p_adjusted", "adjusted p", "n", p],
+    ["predicted", "predicted", "n", (value) => signed(-value, 3)],
+    ["n", "examples", "n", number],
+    ["seconds", "seconds", "n", (value) => value.toFixed(2)],
+    ["error", "error", "", (value) => value],
+  ];
+
+  function browse(cells) {
+    const columns = cells.columns;
+    const shown = SHOWN.filter(([name]) => columns[name]);
+    const state = { page: 0, sort: null, down: false, search: "", rows: [] };
+
+    function line(row) {
+      const clear = columns.p_adjusted && columns.p_adjusted[row] !== null && columns.p_adjusted[row] <= LEVEL;
+      const made = element("tr", null, clear ? "" : "unclear");
+      for (const [name, , className, text] of shown) {
+        const value = columns[name][row];
+        made.append(element("td", value === null ? "" : text(value), className || name));
+      }
+      return made;
+    }
+
+    function update() {
+      const words = state.search.toLowerCase().split(/\s+/).filter(Boolean);
+      const matches = (row) => words.every((word) => columns.edits[row].toLowerCase().includes(word));
+      state.rows = columns.edits.map((_, row) => row).filter(matches);
+      if (state.sort) {
+        const values = columns[state.sort];
+        const sign = state.down ? -1 : 1;
+        const order = typeof values.find((value) => value !== null) === "string" ? new Intl.Collator("en", { numeric: true }).compare : (a, b) => a - b;
+        state.rows.sort((a, b) => (values[a] === null) - (values[b] === null) || (values[a] === null ? 0 : sign * order(values[a], values[b])));
+      }
+      state.page = 0;
+      turn(0);
+    }
+
+    function turn(step) {
+      state.page += step;
+      const first = state.page * PAGE;
+      const rows = state.rows.slice(first, first + PAGE);
+      $("cells-rows").tBodies[0].replaceChildren(...rows.map(line));
+      $("cells-previous").disabled = state.page === 0;
+      $("cells-next").disabled = first + PAGE >= state.rows.length;
+      const left = cells.total - cells.shown;
+      $("cells-count").textContent = rows.length
+        ? number(first + 1) + "–" + number(first + rows.length) + " of " + number(state.rows.length) + (left ? " (" + number(left) + " more in cells.parquet)" : "")
+        : "No cell matches.";
+    }
+
+    function sortBy(name, cell) {
+      state.down = state.sort === name ? !state.down : !["edits", "error", "p", "p_adjusted"].includes(name);
+      state.sort = name;
+      for (const other of cell.parentElement.children) other.removeAttribute("aria-sort");
+      cell.setAttribute("aria-sort", state.down ? "descending" : "ascending");
+      update();
+    }
+
+    const head = element("tr");
+    for (const [name, label, className] of shown) {
+      const cell = element("th", null, className || name);
+      const button = element("button", label);
+      button.type = "button";
+      button.addEventListener("click", () => sortBy(name, cell));
+      cell.scope = "col";
+      cell.append(button);
+      head.append(cell);
+    }
+    $("cells-rows").tHead.append(head);
+    $("cells-search").addEventListener("input", () => { state.search = $("cells-search").value; update(); });
+    $("cells-previous").addEventListener("click", () => turn(-1));
+    $("cells-next").addEventListener("click", () => turn(1));
+    update();
+    $("cells").hidden = false;
+  }
+
+  const names = Object.keys(data.figures);
+  for (const name of names) {
+    offer(name);
+    draw(name);
+  }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => names.forEach(draw));
+  if (data.cells) browse(data.cells);
+})();
