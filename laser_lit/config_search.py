@@ -39,7 +39,8 @@ class SearchConfig:
         rank: kept components instead of rho, a list.
         kinds: low_rank, high_order, prune, zero; several are tried beside each other.
         objective: accuracy (ties by log loss) or log_loss; auto is accuracy where there is one.
-        also: more choices of `data=`; the objective is then the mean over all data sets.
+        also: more choices of `data=`, or mappings of name and other fields of data ({name: text, path: FILE}); the
+            objective is then the mean over all data sets.
         guard: what an edit must leave alone.
         examples: rows of validation that the gradient is taken on.
         verify: most cells that gradient and greedy score, a step.
@@ -60,7 +61,7 @@ class SearchConfig:
     rank: list[int] | None = None
     kinds: list[str] = field(default_factory=lambda: ["low_rank"])
     objective: str = "auto"
-    also: list[str] = field(default_factory=list)
+    also: list[Any] = field(default_factory=list)
     guard: GuardConfig = field(default_factory=GuardConfig)
     examples: int = 100
     verify: int = 20

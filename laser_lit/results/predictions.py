@@ -10,7 +10,9 @@ from laser_lit.errors import InputError
 from laser_lit.files import write_atomic
 
 FILE = "predictions.parquet"
-DESCRIBING = ("id", "group", "split", "category", "prompt", "answer", "choices", "aliases", "target_new")
+DESCRIBING = (
+    *("id", "group", "split", "data", "weight", "category", "prompt", "answer", "choices", "aliases", "target_new"),
+)
 """Columns that describe an example; every other one is an outcome, written once for the base and once for LASER."""
 
 
