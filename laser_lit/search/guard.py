@@ -117,24 +117,22 @@ class Guard:
         Returns:
             text: what it is; kind and limit: as configured; windows and tokens: how many were measured; mean, bound
             (one-sided 95 %, upper) and p99 (over tokens): nats; choosing_bound: the bound that let it pass; refused:
-            how many stacks were turned away, each of which would have been preferred.
+            how many stacks were turned away, each of which would have been preferred. Of a stack that cannot be
+            measured, what is wrong as problem in place of the numbers.
 
         Raises:
-            InputError: an unknown part, or a stack that cannot be measured.
+            InputError: an unknown part.
         """
         if part not in PARTS_BY_USE:
             raise unknown_name("part of the guard text", part, PARTS_BY_USE)
-        measured, kind = self._measure(edits, part), self._settings.kind
-        return {
-            "text": self._text.name,
-            "kind": kind,
-            "limit": self._settings.limit,
-            "windows": measured["windows"],
-            "tokens": measured["tokens"],
-            **measured[kind],
-            "choosing_bound": self._measure(edits, "choosing")[kind]["bound"],
-            "refused": len(self._refused),
-        }
+        kind = self._settings.kind
+        said = {"text": self._text.name, "kind": kind, "limit": self._settings.limit, "refused": len(self._refused)}
+        try:
+            chosen, measured = self._measure(edits, "choosing"), self._measure(edits, part)
+        except InputError as error:  # a finished search is not thrown away for it
+            return {**said, "problem": str(error)}
+        sizes = {"windows": measured["windows"], "tokens": measured["tokens"]}
+        return {**said, **sizes, **measured[kind], "choosing_bound": chosen[kind]["bound"]}
 
     def _measure(self, edits: Edits, use: str) -> Mapping[str, Any]:
         """Returns both kinds of change on a part of the text, measured at most once."""

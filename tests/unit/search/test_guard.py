@@ -162,8 +162,10 @@ def test_a_stack_that_cannot_be_measured_does_not_pass(make, monkeypatch):
 
     monkeypatch.setattr(guards.Divergence, "of", of)
     assert not guard.passes(HARMLESS)
-    with pytest.raises(InputError, match="not finite"):
-        guard.verdict(HARMLESS)
+    said = guard.verdict(HARMLESS)
+    assert said["problem"] == "the model's logits are not finite numbers"
+    assert said["refused"] == 1
+    assert "mean" not in said
 
 
 def test_questions_are_a_guard_text_without_their_answers(make):
