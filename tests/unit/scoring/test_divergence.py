@@ -1,5 +1,7 @@
 """Token KL and change of log loss of an edited model, against a direct computation."""
 
+import copy
+
 import pytest
 import torch
 
@@ -126,3 +128,13 @@ def test_what_cannot_be_compared_is_refused(models_by_name, tokenizer, sets):
     training.get_output_embeddings = lambda: torch.nn.Linear(32, 128)
     with pytest.raises(InputError, match="outside its output embeddings"):
         Divergence(training, find_matrices(model), windows(tokenizer)).of(None)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_cuda_device_gives_the_same(models_by_name, tokenizer):
+    model = copy.deepcopy(models_by_name("llama"))
+    expected = Divergence(model, find_matrices(model), windows(tokenizer)).of(STACK)
+    model = model.cuda()
+    found = Divergence(model, find_matrices(model), windows(tokenizer)).of(STACK)
+    assert found.kl == pytest.approx(expected.kl, rel=1e-2, abs=1e-5)

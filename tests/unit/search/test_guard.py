@@ -18,6 +18,7 @@ from laser_lit.search.objective import Objective
 from laser_lit.search.rows import Rows
 from laser_lit.search.space import Space
 from laser_lit.tasks.language import LanguageTask
+from laser_lit.tasks.several import several
 
 HARMLESS, HARMFUL = (Edit(1, "out_proj", rank=31),), (Edit(0, "mlp", rank=1),)
 
@@ -214,3 +215,10 @@ def test_texts_and_models_that_do_not_go_together(make, composed, tmp_path, file
         Guard(masked, config)
     with pytest.raises(InputError, match="unknown part of the guard text 'held out'; nearest: held_out"):
         Guard(*make()).verdict((), "held out")
+
+
+def test_several_data_sets_have_one_guard(make, files):
+    task, config = make("limit=10")
+    also = {"name": "jsonl", "path": str(files / "choice.jsonl"), "prompt": "{question}", "answer": "label"}
+    both = several(config, task, [{**also, "choices": "options"}])
+    assert Guard(both, config).verdict(HARMLESS) == Guard(task, config).verdict(HARMLESS)
