@@ -1,8 +1,9 @@
 """What can be said against `search=` before anything is loaded."""
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from laser_lit.config_search import SearchConfig
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.search.drivers import DRIVERS, SHARDED
 from laser_lit.search.objective import OBJECTIVES
@@ -22,6 +23,7 @@ def check_search(config: DictConfig, processes: int) -> None:
     """
     search = config.search
     if search.name == "none":
+        _refuse_fields_without_search(search)
         return
     if search.name not in DRIVERS:
         raise unknown_name("search", search.name, ("none", "auto", *DRIVERS))
@@ -39,6 +41,14 @@ def check_search(config: DictConfig, processes: int) -> None:
     typed = _typed_laser()
     if typed:
         raise InputError(f"search={search.name} chooses the edits, so {', '.join(typed)} would count for nothing")
+
+
+def _refuse_fields_without_search(search: DictConfig) -> None:
+    defaults = OmegaConf.structured(SearchConfig(name="none"))
+    typed = [key for key in defaults if search[key] != defaults[key]]
+    if typed:
+        given = ", ".join(f"search.{key}" for key in typed)
+        raise InputError(f"{given} without a search: add search=auto, or {', '.join(f'search={n}' for n in DRIVERS)}")
 
 
 def _check_values(search: DictConfig) -> None:

@@ -8,6 +8,7 @@ from laser_lit.jobs.evaluate import run_task
 from laser_lit.jobs.laser import configured_stack
 from laser_lit.lit.facts_training import ensure_facts_model, facts_training
 from laser_lit.tasks.language import LanguageTask
+from laser_lit.tasks.several import several
 
 
 def run(config: DictConfig) -> float:
@@ -22,4 +23,5 @@ def run(config: DictConfig) -> float:
     if config.model.facts is not None:
         training = facts_training({**config.model.facts, "world": config.data.world})
         config.model.path = str(ensure_facts_model(training, progress=config.trainer.progress_bar))
-    return run_task(LanguageTask(config, examples), laser, config)
+    task = LanguageTask(config, examples)
+    return run_task(several(config, task, config.search.also) if config.search.also else task, laser, config)

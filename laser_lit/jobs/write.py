@@ -51,12 +51,12 @@ def write_results(
     record.save(folder / "result.json")
     write_report(folder, record, predictions)
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-    console.print(render_result(record, folder))  # before W&B, which may be slow
+    console.print(render_result(record, folder, cells))  # before W&B, which may be slow
     loggers = make_loggers(config.logger, folder, f"{record.model['id']} {record.data['name']} {config.laser.name}")
     for logger in loggers:
         if isinstance(logger, CSVLogger):
             logger.log_metrics(flat_metrics(record))
-    log_result(loggers, record, predictions, manifest)
+    log_result(loggers, record, predictions, manifest, cells)
     for line in finish_loggers(loggers):
         console.print(f"  {line}", style="dim", highlight=False, soft_wrap=True)
 

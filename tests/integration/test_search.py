@@ -95,6 +95,16 @@ def test_the_paths_of_a_search_are_in_the_folder_of_results(evaluate, model, tmp
     assert yaml.safe_load((tmp_path / "results" / "stack.yaml").read_text())["edits"]
 
 
+def test_several_data_sets_are_searched_for_one_stack(evaluate, model, files):
+    name, *settings = [text.removeprefix("data=").removeprefix("data.") for text in files["choice"]]
+    fields = ", ".join(f"{key}: {value}" for key, value in (setting.split("=", 1) for setting in settings))
+    run = evaluate(*model, *GRID, "search.layers=-1", f"search.also=[{{name: {name}, {fields}}}]")
+    parts = run.record["base"]["data_sets"]
+    assert len(parts) == 2
+    assert run.record["base"]["accuracy"] == pytest.approx(sum(part["accuracy"] for part in parts.values()) / 2)
+    assert run.record["base"]["n"] == sum(part["n"] for part in parts.values())
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -113,6 +123,7 @@ def test_the_paths_of_a_search_are_in_the_folder_of_results(evaluate, model, tmp
         (["search=grid", "search.cache_gb=-1"], "at least 0"),
         (["search=racing", "search.budget=0"], "search.budget 0"),
         (["search=collect"], "cells are not in"),
+        (["laser=none", "search.also=[fever]"], "search.also without a search"),
         (["search=grid", "trainer=ddp"], "one process a job"),
     ],
 )
