@@ -1,4 +1,4 @@
-"""`python -m laser_lit.report DIR …` draws report.html again from the files of finished runs."""
+"""`python -m laser_lit.report DIR …` draws report.html from the files of a run, or of all runs below a folder."""
 
 import argparse
 import sys
@@ -9,8 +9,10 @@ from rich.console import Console
 
 from laser_lit.errors import InputError
 from laser_lit.report.html import redraw
+from laser_lit.report.sweep import find_runs, render_sweep, sweep_rows, unfinished, write_sweep
 from laser_lit.report.tables import render_result
-from laser_lit.results.record import read_record
+from laser_lit.results.cells import read_cells
+from laser_lit.results.record import FILE, read_record
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,24 +22,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: of the command line; those of this process when None.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m laser_lit.report", description="Draw report.html of finished runs again."
+        prog="python -m laser_lit.report",
+        description="Draw report.html of a finished run again, or of all runs below a folder beside each other.",
     )
     parser.add_argument(
-        "folders", nargs="+", type=Path, metavar="DIR", help="run folder with result.json and predictions.parquet"
+        "folders", nargs="+", type=Path, metavar="DIR", help="a run's folder (with result.json), or a folder of runs"
     )
-    parser.add_argument("--table", action="store_true", help="print the result too")
+    parser.add_argument("--table", action="store_true", help="print a run's result too")
     options = parser.parse_args(arguments)
     console = Console()
     for folder in options.folders:
         try:
-            path = redraw(folder)
+            path = _one(folder, console, options.table) if (folder / FILE).is_file() else _several(folder, console)
         except InputError as error:
             Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
             return 1
-        if options.table:
-            console.print(render_result(read_record(folder), folder))
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def _one(folder: Path, console: Console, with_table: bool) -> Path:
+    """Returns the page of a run, drawn again."""
+    path = redraw(folder)
+    if with_table:
+        record = read_record(folder)
+        console.print(render_result(record, folder, read_cells(folder) if record.search else None))
+    return path
+
+
+def _several(folder: Path, console: Console) -> Path:
+    """Returns the page of the runs below a folder; their table is printed."""
+    rows, left = sweep_rows(folder, find_runs(folder)), unfinished(folder)
+    path = write_sweep(folder, rows, left)
+    console.print(render_sweep(rows, left))
+    return path
 
 
 if __name__ == "__main__":

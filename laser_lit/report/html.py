@@ -2,11 +2,10 @@
 
 import json
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 import yaml
 
@@ -15,8 +14,10 @@ from laser_lit.config_data import FactsConfig
 from laser_lit.files import write_text_atomic
 from laser_lit.report.examples import LIMIT, examples_payload
 from laser_lit.report.findings import gain_lines, headline, notices, opened, remedies
+from laser_lit.report.page import render_page
 from laser_lit.report.section import search_section
-from laser_lit.report.wording import amount, changes, matrix_name, signed, value
+from laser_lit.report.strips import Strip, strips
+from laser_lit.report.wording import changes, signed
 from laser_lit.results.cells import read_cells
 from laser_lit.results.compare import Gain
 from laser_lit.results.predictions import read_predictions
@@ -26,27 +27,6 @@ FILE = "report.html"
 _ASKED = ("path", "prompt", "answer", "choices", "group", "text_field", "score_as", "chat_template", "limit")
 """Fields of data that are typed, and change which examples are asked."""
 _DEFAULTS = {"scoring": "strict", "split": "group", "seed": 0}
-
-
-@dataclass(frozen=True)
-class Strip:
-    """A gain with its interval on an axis that all splits share; positions in percent of the axis.
-
-    Attributes:
-        name: of the split.
-        text: the gain in words.
-        zero: where no gain is.
-        point: where the gain is.
-        low: lower end of the interval; None without one.
-        high: upper end.
-    """
-
-    name: str
-    text: str
-    zero: float
-    point: float
-    low: float | None
-    high: float | None
 
 
 def render_html(
@@ -60,16 +40,8 @@ def render_html(
         limit: largest number of examples on the page.
         cells: as from `read_cells`; None for a run without a search.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("laser_lit.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "allow_nan": False}
-    environment.filters.update(value=value, amount=amount, matrix_name=matrix_name)
-    page = environment.get_template("report.html.j2").render(
+    return render_page(
+        "report.html.j2",
         record=record,
         headline=headline(record),
         notices=notices(record),
@@ -84,7 +56,6 @@ def render_html(
         config=yaml.safe_dump(dict(record.config), sort_keys=False, allow_unicode=True) if record.config else "",
         facts=_facts(record),
     )
-    return page + "\n"
 
 
 def write_report(folder: Path, record: Record, predictions: pd.DataFrame) -> Path:
@@ -127,24 +98,13 @@ def _strips(record: Record) -> list[Strip]:
     splits = [("test", record.test), ("validation", record.validation)]
     gains = [(name, result.gain) for name, result in splits if result is not None and result.gain is not None]
     found = [(name, *_main_gain(gain)) for name, gain in gains]
-    known = [(name, point, ci95, share) for name, point, ci95, share in found if point is not None]
-    ends = [0.0] + [end for _, point, ci95, _ in known for end in (point, *(ci95 or ()))]
-    low, width = min(ends), (max(ends) - min(ends)) or 1.0
-
-    def place(number: float) -> float:
-        return round(4 + 92 * (number - low) / width, 2)
-
-    return [
-        Strip(
-            name,
-            f"{signed(point, share)} {'points' if share else 'nats'}",
-            place(0.0),
-            place(point),
-            place(ci95[0]) if ci95 else None,
-            place(ci95[1]) if ci95 else None,
-        )
-        for name, point, ci95, share in known
-    ]
+    return strips(
+        [
+            (name, f"{signed(point, share)} {'points' if share else 'nats'}", point, ci95)
+            for name, point, ci95, share in found
+            if point is not None
+        ]
+    )
 
 
 def _main_gain(gain: Gain) -> tuple[float | None, tuple[float, float] | None, bool]:

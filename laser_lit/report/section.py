@@ -11,7 +11,7 @@ from laser_lit.report.search import merit, search_lines
 from laser_lit.results.record import Record
 from laser_lit.results.search_record import SearchRecord
 
-_CHOSEN = "What was applied was chosen on the validation split alone, and nothing else was scored on the test split."
+_CHOSEN = "What was applied was chosen on the validation split alone; the test split had no part in the choice."
 _NOTHING = (
     "No candidate beat the base on the validation split, so nothing was applied: both splits show the base alone."
 )

@@ -1,4 +1,4 @@
-"""A result on W&B: config, metrics, the examples and the manifest of the stack."""
+"""A result on W&B: config, metrics, the examples, the manifest of the stack, the cells and figures of a search."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,8 +10,11 @@ import pandas as pd
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from laser_lit.report.cells import cells_payload
 from laser_lit.report.examples import examples_payload
+from laser_lit.report.figures import search_figures
 from laser_lit.results.record import Record, SplitResult, jsonable
+from laser_lit.results.search_record import SearchRecord
 
 ROWS = 10_000
 """Rows of a table that W&B shows; flipped examples come first when there are more."""
@@ -19,7 +22,11 @@ ROWS = 10_000
 
 @rank_zero_only
 def log_result(
-    loggers: Logger | Iterable[Logger], record: Record, predictions: pd.DataFrame, stack_path: Path | None = None
+    loggers: Logger | Iterable[Logger],
+    record: Record,
+    predictions: pd.DataFrame,
+    stack_path: Path | None = None,
+    cells: pd.DataFrame | None = None,
 ) -> None:
     """Adds a result to the run of every W&B logger, online or offline; other loggers are passed over.
 
@@ -28,10 +35,13 @@ def log_result(
         record: of the run.
         predictions: as from `predictions_table`.
         stack_path: manifest of the edits, uploaded as an artifact; None for a run without edits.
+        cells: as from `read_cells`; None for a run without a search.
     """
     for logger in [loggers] if isinstance(loggers, Logger) else loggers:
         if isinstance(logger, WandbLogger):
             _log(logger.experiment, record, predictions, stack_path)
+            if cells is not None and record.search is not None:
+                _log_search(logger.experiment, record, record.search, cells)
 
 
 def flat_metrics(record: Record) -> dict[str, float | int | bool]:
@@ -48,7 +58,15 @@ def flat_metrics(record: Record) -> dict[str, float | int | bool]:
         numbers = {"test/accuracy": control.accuracy, "test/log_loss": control.log_loss}
         numbers["validation/accuracy"] = control.validation_accuracy
         flat |= _numbers({f"controls/{control.name}/{name}": number for name, number in numbers.items()})
-    return flat | _numbers({"test_opened": record.test_opened})
+    return flat | _of_search(record.search) | _numbers({"test_opened": record.test_opened})
+
+
+def _of_search(search: SearchRecord | None) -> dict[str, float | int | bool]:
+    if search is None:
+        return {}
+    entries = {name: entry for name, entry in vars(search).items() if name not in ("path", "curves", "guard")}
+    flat = _numbers({f"search/{name}": entry for name, entry in entries.items()})
+    return flat | _numbers({f"search/guard/{name}": entry for name, entry in (search.guard or {}).items()})
 
 
 def _of_split(result: SplitResult) -> dict[str, float | int | bool]:
@@ -78,11 +96,25 @@ def _log(run: Any, record: Record, predictions: pd.DataFrame, stack_path: Path |
         allow_val_change=True,
     )
     run.summary.update(flat_metrics(record))
-    columns = examples_payload(predictions, ROWS)["columns"]
-    rows = [list(row) for row in zip(*columns.values(), strict=True)]
-    run.log({"examples": wandb.Table(columns=list(columns), data=rows)})
+    run.log({"examples": _table(examples_payload(predictions, ROWS)["columns"])})
     if stack_path is not None:
         model = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(record.model["id"]))[-80:]
         artifact = wandb.Artifact(f"stack-{model}-{record.config_hash}", type="stack")
         artifact.add_file(str(stack_path), policy="immutable")  # offline runs refer to the file, not to a copy
         run.log_artifact(artifact)
+
+
+def _log_search(run: Any, record: Record, search: SearchRecord, cells: pd.DataFrame) -> None:
+    import plotly.graph_objects as go
+    import wandb
+
+    entries: dict[str, Any] = {"search/cells": _table(cells_payload(cells, search, ROWS)["columns"])}
+    for figure in search_figures(record, cells):
+        entries[f"search/{figure.name}"] = wandb.Plotly(go.Figure(figure.themed()))
+    run.log(entries)
+
+
+def _table(columns: Mapping[str, list[Any]]) -> Any:
+    import wandb
+
+    return wandb.Table(columns=list(columns), data=[list(row) for row in zip(*columns.values(), strict=True)])

@@ -86,8 +86,8 @@
     }
 
     function update() {
-      const words = state.search.toLowerCase().split(/\s+/).filter(Boolean);
-      const matches = (row) => words.every((word) => columns.edits[row].toLowerCase().includes(word));
+      const words = state.search.toLowerCase().trim();
+      const matches = (row) => columns.edits[row].toLowerCase().includes(words);
       state.rows = columns.edits.map((_, row) => row).filter(matches);
       if (state.sort) {
         const values = columns[state.sort];

@@ -47,13 +47,56 @@ PROBE = """
 """
 
 
-def browse(text: str, folder: Path) -> dict[str, list[object]]:
+FIRST = """
+<script>
+const steps = [];
+window.addEventListener("error", (event) => steps.push(["error", event.message]));
+document.addEventListener("securitypolicyviolation", (event) => steps.push(["refused", event.violatedDirective]));
+</script>
+"""
+SEARCH_PROBE = """
+<script>
+setTimeout(() => {
+  const $ = (id) => document.getElementById(id);
+  const plots = [...document.querySelectorAll(".canvas")];
+  const set = (element, value) => { element.value = value; element.dispatchEvent(new Event("input")); };
+  const map = () => JSON.stringify($("plot-map").data.map((trace) => trace.z || null));
+  const rows = () => [...$("cells-rows").tBodies[0].rows].map((row) => row.cells[0].textContent);
+  steps.push(["drawn", plots.map((plot) => [plot.id, plot.querySelectorAll(".trace, .hm").length > 0])]);
+  steps.push(["images", $("plot-map").querySelectorAll(".hm image").length]);
+  steps.push(["named", JSON.stringify(plots.map((plot) => [plot.data, plot.layout])).includes('"--')]);
+  const [ranks, matrices] = document.querySelectorAll(".plot select");
+  steps.push(["options", [ranks, matrices].map((menu) => [...menu.options].map((option) => option.textContent))]);
+  const before = map();
+  set(ranks, "2"); steps.push(["changed", map() !== before]);
+  set(ranks, "0"); steps.push(["back", map() === before]);
+  set(matrices, "1");
+  steps.push(["shown", [...new Set($("plot-ranks").data.filter((trace) => trace.visible).map((trace) => trace.meta))]]);
+  steps.push(["table", $("cells-count").textContent, rows().length, rows()[0]]);
+  const head = [...$("cells-rows").tHead.rows[0].cells];
+  const by = (name) => head.find((cell) => cell.textContent === name);
+  by("accuracy, points").firstElementChild.click(); by("accuracy, points").firstElementChild.click();
+  steps.push(["sorted", by("accuracy, points").getAttribute("aria-sort"), rows()[0]]);
+  set($("cells-search"), " Layer 1 FC_IN"); steps.push(["found", $("cells-count").textContent]);
+  $("cells-search").value = ""; $("cells-search").dispatchEvent(new Event("input"));
+  $("cells-next").click(); steps.push(["next", $("cells-count").textContent]);
+  steps.push(["elements", document.querySelectorAll("#cells-rows b").length]);
+  const probe = document.createElement("pre");
+  probe.id = "probe";
+  probe.textContent = JSON.stringify(steps);
+  document.body.append(probe);
+}, 5000);
+</script>
+"""
+
+
+def browse(text: str, folder: Path, probe: str = PROBE) -> dict[str, list[object]]:
     """Returns what the probe saw in a real browser."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no chromium on the path")
     page = folder / "report.html"
-    page.write_text(text.replace("</body>", f"{PROBE}</body>"))
+    page.write_text(text.replace("</body>", f"{probe}</body>"))
     profile = f"--user-data-dir={folder / 'profile'}"
     done = subprocess.run(
         [program, *SWITCHES, profile, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
@@ -115,3 +158,27 @@ def test_tens_of_thousands_of_examples_open(record: Record, outcomes, tmp_path: 
     seen = browse(render_html(record, many).replace('set("split", "validation");', ""), tmp_path)
     assert "error" not in seen
     assert seen["all"][:2] == ["1–100 of 24,000", 100]
+
+
+@pytest.mark.browser
+def test_figures_are_drawn_selected_and_the_cells_sorted(
+    searched: Record, predictions: pd.DataFrame, cells: pd.DataFrame, tmp_path: Path
+):
+    text = render_html(searched, predictions, cells=cells).replace("<main>", f"{FIRST}<main>")
+    seen = browse(text, tmp_path, SEARCH_PROBE)
+    assert not {"error", "refused"} & set(seen)
+    assert seen["drawn"][0] == [[f"plot-{name}", True] for name in ("map", "ranks", "predicted", "cost")]
+    assert seen["images"] == [2]
+    assert seen["named"] == [False]
+    ranks, matrices = seen["options"][0]
+    assert ranks == ["best of all", "rank 1", "rank 6", "rank 12", "rank 51"]
+    assert len(matrices) == 6
+    assert seen["changed"] == seen["back"] == [True]
+    assert seen["shown"] == [[matrices[1]]]
+    best = cells.loc[cells["gain_accuracy"].idxmax(), "edits"]
+    scored = cells[cells["error"].isna()]
+    assert seen["table"] == ["1–20 of 72", 20, best]
+    assert seen["sorted"] == ["ascending", scored.loc[scored["gain_accuracy"].idxmin(), "edits"]]
+    assert seen["found"] == ["1–4 of 4"]
+    assert seen["next"] == ["21–40 of 72"]
+    assert seen["elements"] == [0]

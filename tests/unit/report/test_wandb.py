@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import struct
 from collections.abc import Iterator
@@ -43,6 +44,16 @@ def test_metrics_are_flat_finite_and_complete(record: Record):
     assert json.loads(json.dumps(flat, allow_nan=False)) == flat
 
 
+def test_the_numbers_of_a_search_are_flat_too(searched: Record):
+    guarded = dataclasses.replace(searched.search, guard={"kind": "kl", "bound": 0.08})
+    flat = flat_metrics(dataclasses.replace(searched, search=guarded))
+    assert flat["search/candidates"] == 72
+    assert flat["search/adjusted_p"] == 0.004
+    assert flat["search/guard/bound"] == 0.08
+    assert not {"search/path", "search/curves", "search/driver", "search/guard/kind"} & set(flat)
+    assert json.loads(json.dumps(flat, allow_nan=False)) == flat
+
+
 def test_other_loggers_are_passed_over(record: Record, predictions: pd.DataFrame, tmp_path: Path):
     log_result(CSVLogger(tmp_path), record, predictions)
     log_result([], record, predictions)
@@ -50,16 +61,17 @@ def test_other_loggers_are_passed_over(record: Record, predictions: pd.DataFrame
 
 
 @pytest.mark.slow
-def test_an_offline_run_holds_config_metrics_examples_and_stack(
-    record: Record, predictions: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_offline_run_holds_config_metrics_examples_stack_and_search(
+    searched: Record, predictions: pd.DataFrame, cells: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    record = searched
     wandb = pytest.importorskip("wandb")
     messages = pytest.importorskip("wandb.proto.wandb_internal_pb2")
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
     stack = tmp_path / "stack.yaml"
     stack.write_text("edits: []\n")
     logger = WandbLogger(save_dir=str(tmp_path), offline=True, project="laser_lit")
-    log_result([CSVLogger(tmp_path), logger], record, predictions, stack)
+    log_result([CSVLogger(tmp_path), logger], record, predictions, stack, cells)
     wandb.finish()
     wandb.teardown()  # finish() returns before its service has written the file
     (path,) = tmp_path.rglob("run-*.wandb")
@@ -76,7 +88,12 @@ def test_an_offline_run_holds_config_metrics_examples_and_stack(
     artifacts = {entry.type: entry for kind, entry in found if kind == "artifact"}
     assert artifacts["stack"].manifest.contents[0].path == "stack.yaml"
     assert artifacts["stack"].manifest.contents[0].local_path == str(stack)
-    (table,) = tmp_path.rglob("*.table.json")
-    content = json.loads(table.read_text())
+    tables = {path.name.split("_")[0]: json.loads(path.read_text()) for path in tmp_path.rglob("*.table.json")}
+    content = tables["examples"]
     assert len(content["data"]) == len(predictions)
     assert {"prompt", "answer", "base_prediction", "laser_prediction", "outcome"} <= set(content["columns"])
+    assert len(tables["cells"]["data"]) == len(cells)
+    figures = {path.name.split("_")[0]: json.loads(path.read_text()) for path in tmp_path.rglob("*.plotly.json")}
+    assert set(figures) == {"map", "ranks", "predicted", "cost"}
+    assert figures["map"]["data"][0]["type"] == "heatmap"
+    assert summary["search/improving"] == 9

@@ -1,0 +1,119 @@
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+import laser_lit.report
+from laser_lit.report.figure import LIGHT, Figure, window
+from laser_lit.report.figures import search_figures
+from laser_lit.results.record import Record
+
+
+@pytest.fixture
+def figures(searched: Record, cells: pd.DataFrame) -> dict[str, Figure]:
+    steps = ({"edits": "layer 2 fc_in rank 1", "validation": 0.86, "gain": 0.1933},)
+    steps += ({"edits": "layer 1 fc_out rank 6", "validation": 0.9, "gain": 0.04},)
+    greedy = dataclasses.replace(searched, search=dataclasses.replace(searched.search, path=steps))
+    return {figure.name: figure for figure in search_figures(greedy, cells)}
+
+
+def test_plotly_knows_every_entry_and_json_every_value(figures: dict[str, Figure]):
+    assert list(figures) == ["map", "ranks", "predicted", "cost", "path"]
+    for figure in figures.values():
+        themed = figure.themed()
+        go.Figure(themed)
+        assert '"--' not in json.dumps(themed, allow_nan=False)
+        assert '"--' in json.dumps([figure.data, figure.layout], allow_nan=False)
+
+
+def test_the_light_theme_is_that_of_the_page():
+    css = (Path(laser_lit.report.__path__[0]) / "templates" / "report.css").read_text()
+    page = dict(re.findall(r"(--[a-z-]+): (#[0-9a-f]{6});", css[: css.index("@media")]))
+    assert {name: colour for name, colour in LIGHT.items() if name != "--sans"}.items() <= page.items()
+
+
+def test_the_map_greys_what_is_not_clear_and_marks_what_was_chosen(figures: dict[str, Figure], cells: pd.DataFrame):
+    clear, grey, marks = figures["map"].data
+    assert (clear["x"], clear["y"][4:]) == (["0", "1", "2"], ["fc_in", "fc_out"])
+    coloured, rest = (np.array(trace["z"], dtype=float) for trace in (clear, grey))
+    assert (np.isnan(coloured) != np.isnan(rest)).all()
+    best = cells[(cells["layer"] == 2) & (cells["matrix"] == "fc_in")]["gain_accuracy"].max()
+    assert coloured[4, 2] == pytest.approx(100 * best, abs=1e-3)
+    assert (marks["x"], marks["y"]) == (["2"], ["fc_in"])
+
+
+def test_the_map_has_a_view_for_every_rank(figures: dict[str, Figure], cells: pd.DataFrame):
+    buttons = figures["map"].layout["updatemenus"][0]["buttons"]
+    assert [button["label"] for button in buttons] == ["best of all", "rank 1", "rank 6", "rank 12", "rank 51"]
+    change, traces = buttons[2]["args"]
+    assert traces == [0, 1]
+    z = np.array(change["z"], dtype=float)
+    expected = cells[(cells["layer"] == 1) & (cells["matrix"] == "q_proj") & (cells["rank"] == 6)]["gain_accuracy"]
+    assert np.nansum(z[:, 0, 1]) == pytest.approx(100 * expected.item(), abs=1e-3)
+    assert change["z"][0][0][1] is None or change["z"][1][0][1] is None
+
+
+def test_the_map_of_failed_cells_has_holes(searched: Record, cells: pd.DataFrame):
+    broken = cells.assign(error=np.where(cells["layer"] == 1, "failed", cells["error"]))
+    clear, grey, _ = search_figures(searched, broken)[0].data
+    assert clear["x"] == ["0", "2"]
+    missing = cells.assign(error=np.where((cells["layer"] == 1) & (cells["matrix"] == "fc_in"), "failed", None))
+    clear, grey, _ = search_figures(searched, missing)[0].data
+    assert clear["z"][4][1] is grey["z"][4][1] is None
+
+
+def test_curves_of_one_matrix_are_seen_at_a_time_and_the_best_stands_out(
+    figures: dict[str, Figure], cells: pd.DataFrame
+):
+    figure = figures["ranks"]
+    seen = [trace for trace in figure.data if trace["visible"]]
+    best = cells.loc[cells["gain_accuracy"].idxmax()]
+    assert {trace["meta"] for trace in seen} == {best["matrix"]}
+    assert [trace["name"] for trace in seen if trace["line"]["color"] == "--accent"] == [f"layer {best['layer']}"]
+    buttons = figure.layout["updatemenus"][0]["buttons"]
+    assert [sum(button["args"][0]["visible"]) for button in buttons] == [3] * 6
+    assert all(trace["x"] == sorted(trace["x"]) for trace in figure.data)
+
+
+def test_predicted_gains_point_the_same_way_as_measured_ones(figures: dict[str, Figure], cells: pd.DataFrame):
+    (points,) = figures["predicted"].data
+    assert len(points["x"]) == 69
+    assert np.corrcoef(points["x"], points["y"])[0, 1] > 0.8
+    assert set(points["marker"]["color"]) == {"--accent", "--bad", "--quiet"}
+    assert "rank correlation 0." in figures["predicted"].caption
+
+
+def test_the_gap_falls_to_zero_from_below_the_base(figures: dict[str, Figure], searched: Record):
+    grid, racing = figures["cost"].data
+    assert grid["y"] == pytest.approx([26.0, 24.0, 12.0, 0.0])
+    assert racing["y"][-1] == 0.0
+    assert grid["line"] != racing["line"]
+    (base,) = figures["cost"].layout["shapes"]
+    assert base["y0"] == pytest.approx(100 * (0.87 - searched.search.base))
+
+
+def test_the_path_climbs_from_the_base(figures: dict[str, Figure], searched: Record):
+    (trace,) = figures["path"].data
+    assert trace["x"] == [0, 1, 2]
+    assert trace["y"] == pytest.approx([0.0, 100 * (0.86 - searched.search.base), 100 * (0.9 - searched.search.base)])
+    assert trace["text"][2] == "+ layer 1 fc_out rank 6"
+
+
+def test_what_has_nothing_to_show_is_left_out(in_vain: Record, cells: pd.DataFrame):
+    search = dataclasses.replace(in_vain.search, curves=())
+    stacks = cells.assign(step=1, predicted=np.nan)
+    assert search_figures(dataclasses.replace(in_vain, search=search), stacks) == []
+    failed = cells.assign(error="failed")
+    assert search_figures(dataclasses.replace(in_vain, search=search), failed) == []
+    assert search_figures(dataclasses.replace(in_vain, search=None), cells) == []
+
+
+def test_enormous_harm_does_not_hide_the_gains():
+    assert window([0.2, -0.5]) is None
+    assert window([0.2, -30.0]) == pytest.approx([-0.6, 0.23])
+    assert window([-1.0, -30.0]) is None
