@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock
 
 import torch
@@ -18,14 +19,28 @@ HALF_SCALES = (2.0**16, 2.0**8, 1.0)
 """What the loss of a float16 model is multiplied by, so that small gradients are not rounded to 0; each is tried."""
 
 
-def predicted_changes(
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What is known of an edit before it is scored.
+
+    Attributes:
+        change: of the loss, as the gradient predicts it (nats, negative is better).
+        size: ||W' - W|| / ||W|| in the Frobenius norm, over all matrices of the edit; the first-order prediction
+            becomes the poorer the larger it is.
+    """
+
+    change: float
+    size: float
+
+
+def forecasts(
     losses: Callable[[], Iterable[Tensor]],
     matrices: MatrixMap,
     edits: Sequence[Edit],
     svd: Svd | None = None,
     cache: FactorCache | None = None,
-) -> dict[Edit, float]:
-    """Returns the change of the loss (nats, negative is better) that the gradient predicts for each edit.
+) -> dict[Edit, Forecast]:
+    """Returns how much the gradient of the loss predicts each edit to change it, and how large the edit is.
 
     An edit that makes W' of W is predicted to change the loss by <dL/dW, W' - W>; with W = U diag(S) Vh, cutting to
     rank k by minus the sum over i > k of S_i dL/dS_i, where dL/dS_i = u_i^T (dL/dW) v_i. Each matrix's gradient is
@@ -36,7 +51,7 @@ def predicted_changes(
     Args:
         losses: called for scalars, a micro-batch each, whose sum is the loss; each is made when it is asked for.
         matrices: the model's.
-        edits: of any kind, on any matrices; an edit of several counts the sum.
+        edits: of any kind, on any matrices, with explicit ranks; an edit of several matrices counts their sum.
         svd: how matrices are factorized.
         cache: where factors are kept; None is the cache folder's own.
 
@@ -54,9 +69,9 @@ def predicted_changes(
     for scale in HALF_SCALES if half else (1.0,):
         reducer = _Reducer(matrices, by_matrix, Changer(cache or shared_cache(), svd or Svd()))
         reducer.backward(losses(), scale)
-        sums = {edit: sum(reducer.changes.get((id, edit), 0.0) for id in ids) for edit, ids in targets.items()}
-        if all(abs(change) < float("inf") for change in sums.values()):
-            return {edit: change / scale for edit, change in sums.items()}
+        found = {edit: reducer.forecast(edit, ids, scale) for edit, ids in targets.items()}
+        if all(abs(forecast.change) < float("inf") for forecast in found.values()):
+            return found
     raise InputError("the gradients of the loss are not finite numbers; load the model in float32 or bfloat16")
 
 
@@ -64,7 +79,8 @@ class _Reducer:
     """Sums up what the gradients of several micro-batches say about edits."""
 
     def __init__(self, matrices: MatrixMap, by_matrix: dict[MatrixId, list[Edit]], changer: Changer) -> None:
-        self.changes: dict[tuple[MatrixId, Edit], float] = {}
+        self._changes: dict[tuple[MatrixId, Edit], float] = {}
+        self._squares: dict[tuple[MatrixId, Edit], tuple[float, float]] = {}  # of W' - W, and of W
         self._edits = by_matrix
         self._changer = changer
         self._lock = Lock()  # a model on several devices has a backward thread for each
@@ -78,6 +94,13 @@ class _Reducer:
         with _hooked(parameters, self._reduce):
             for loss in losses:
                 (loss * scale).backward(inputs=parameters)
+
+    def forecast(self, edit: Edit, ids: Sequence[MatrixId], scale: float) -> Forecast:
+        """Returns the sums over an edit's matrices; one that no example reached (an idle expert) adds nothing."""
+        change = sum(self._changes.get((id, edit), 0.0) for id in ids)
+        squares = [self._squares[id, edit] for id in ids if (id, edit) in self._squares]
+        moved, whole = (sum(parts) for parts in zip(*squares, strict=True)) if squares else (0.0, 0.0)
+        return Forecast(change / scale, (moved / whole) ** 0.5 if whole else 0.0)
 
     @torch.no_grad()
     def _reduce(self, parameter: Tensor) -> None:
@@ -93,19 +116,23 @@ class _Reducer:
         W = handle.read()
         G = G.to(torch.promote_types(G.dtype, torch.float32))
         edits = self._edits[handle.id]
-        pruned = [edit for edit in edits if edit.kind == "prune"]
-        changes = {edit: self._of_any(handle, W, G, edit) for edit in pruned}
-        if len(pruned) < len(edits):
+        found = {edit: self._pruned(handle, W, G, edit) for edit in edits if edit.kind == "prune"}
+        if len(found) < len(edits):
             factors = self._changer.cache.get(W, options=self._changer.svd, name=str(handle.id))
-            tails = tail_sums(factors, G)
-            changes |= {edit: _change(tails, edit) for edit in edits if edit.kind != "prune"}
-        for edit, change in changes.items():
-            self.changes[handle.id, edit] = self.changes.get((handle.id, edit), 0.0) + change
+            slopes, squares = tail_sums(factors, G), _tails(factors.S.cpu().double().square())
+            for edit in edits:
+                if edit.kind != "prune":
+                    found[edit] = -_dropped(slopes, edit), _dropped(squares, edit), float(squares[0])
+        for edit, (change, moved, whole) in found.items():
+            self._changes[handle.id, edit] = self._changes.get((handle.id, edit), 0.0) + change
+            self._squares[handle.id, edit] = moved, whole
 
-    def _of_any(self, handle: MatrixHandle, W: Tensor, G: Tensor, edit: Edit) -> float:
-        """Returns <G, W' - W> of an edit of any kind."""
-        new = self._changer.change(W, edit, str(handle.id)).W
-        return float(((new - W).to(G.dtype) * G).sum(dtype=torch.float64))
+    def _pruned(self, handle: MatrixHandle, W: Tensor, G: Tensor, edit: Edit) -> tuple[float, float, float]:
+        """Returns <G, W' - W>, ||W' - W||^2 and ||W||^2."""
+        difference = (self._changer.change(W, edit, str(handle.id)).W - W).to(G.dtype)
+        products = (difference * G, difference.square(), W.to(G.dtype).square())
+        change, moved, whole = (float(product.sum(dtype=torch.float64)) for product in products)
+        return change, moved, whole
 
 
 def tail_sums(factors: Factors, G: Tensor) -> Tensor:
@@ -119,17 +146,21 @@ def tail_sums(factors: Factors, G: Tensor) -> Tensor:
         diagonal = ((G @ factors.Vh.mT) * factors.U).sum(0)  # (r,)
     else:
         diagonal = ((factors.U.mT @ G) * factors.Vh).sum(1)  # (r,)
-    terms = (factors.S * diagonal).cpu().double()  # (r,)
+    return _tails((factors.S * diagonal).cpu().double())
+
+
+def _tails(terms: Tensor) -> Tensor:
+    """Returns (r + 1,): at k the sum of the terms after the first k."""
     return torch.cat([terms.flip(0).cumsum(0).flip(0), terms.new_zeros(1)])
 
 
-def _change(tails: Tensor, edit: Edit) -> float:
+def _dropped(tails: Tensor, edit: Edit) -> float:
+    """Returns the sum over the components that an edit takes away."""
     if edit.kind == "zero":
-        return -float(tails[0])
+        return float(tails[0])
     if edit.rank is None:
         raise InputError(f"{edit.target}: a prediction needs an edit with an explicit rank, this one has {edit.amount}")
-    kept = -float(tails[edit.rank])
-    return kept if edit.kind == "low_rank" else -float(tails[0]) - kept
+    return float(tails[edit.rank] if edit.kind == "low_rank" else tails[0] - tails[edit.rank])
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Predictions from one backward pass: right for every family and kind of edit, within memory, and without a trace."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from laser_lit.errors import InputError
 from laser_lit.linalg.svd import factorize
 from laser_lit.models.matrices import MatrixId, MatrixMap, find_matrices
 from laser_lit.search import slopes
-from laser_lit.search.slopes import predicted_changes, tail_sums
+from laser_lit.search.slopes import forecasts, tail_sums
 from laser_lit.search.space import Space
 
 STEP = 2e-3
@@ -26,6 +26,10 @@ def loss_of(model: nn.Module) -> Tensor:
     found = model(**inputs)
     output = found.action_preds if "action_preds" in found else found.logits
     return output.double().square().mean()
+
+
+def predicted_changes(losses: Callable[[], Any], matrices: MatrixMap, edits: Sequence[Edit]) -> dict[Edit, float]:
+    return {edit: forecast.change for edit, forecast in forecasts(losses, matrices, edits).items()}
 
 
 def losses_of(model: nn.Module) -> Callable[[], Iterator[Tensor]]:
@@ -80,6 +84,19 @@ def test_every_kind_of_edit_is_predicted() -> None:
         assert predicted[edit] == pytest.approx(measured(model, matrices, edit), rel=1e-2, abs=1e-6)
     low, high, _, zero = list(predicted.values())[:4]
     assert low + high == pytest.approx(zero)
+
+
+def test_size_is_the_relative_distance_of_the_edited_weights() -> None:
+    matrices = find_matrices(model := FAMILIES["mixtral"]())
+    kinds = [Edit(1, "fc_in", rank=3, kind=kind) for kind in ("low_rank", "high_order", "prune")]
+    edits = [*kinds, Edit(1, "fc_in", kind="zero"), Edit("all", "attn", rank=2)]
+    found = forecasts(losses_of(model), matrices, edits)
+    for edit in edits:
+        ids = matrices.select(edit.layer, edit.matrix)
+        before = torch.cat([matrices[id].read().flatten() for id in ids])
+        with Stack([edit]).applied(matrices):
+            after = torch.cat([matrices[id].read().flatten() for id in ids])
+        assert found[edit].size == pytest.approx(float((after - before).norm() / before.norm()), rel=1e-4)
 
 
 def test_one_expert_or_all_of_them() -> None:

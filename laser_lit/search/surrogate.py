@@ -1,0 +1,90 @@
+"""Which candidate to score next: predictions of a gradient, corrected by what was measured so far."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from laser_lit.edits.edit import Edit
+from laser_lit.search.slopes import Forecast
+from laser_lit.search.space import place_of
+
+ALL, NAME, PLACE = 2.0, 2.0, 0.5
+"""Prior deviations of the curvature: what all matrices share, those of one name, and one matrix's own."""
+NOISE = 0.2
+"""Deviation of what a curvature does not explain, for an edit of size 1."""
+OPTIMISM = 0.5
+"""Deviations below its mean at which a candidate is judged, so that what is not known yet is tried."""
+
+_Features = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class Surrogate:
+    """Knows what edits do to the loss: what the gradient predicts, plus a curvature times the edit's size.
+
+    A gradient sees no curvature: it takes edits of MLPs for better than they are, and far more so than edits of
+    queries and keys. So measured = predicted + c · size, where c is normal, shared in part by all matrices, by the
+    matrices of one name, and by the ranks of one matrix. Every scored candidate tells something of c, and the next is
+    the one of the lowest mean minus half a deviation: a few cells tell which predictions to believe.
+
+    Source: Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), section 2.7 (a linear model with a
+        normal prior); Srinivas et al. 2010, "Gaussian Process Optimization in the Bandit Setting" (the lower bound).
+    """
+
+    def __init__(self, forecasts: Mapping[Edit, Forecast]) -> None:
+        """Takes the largest predicted change for the unit of all changes.
+
+        Args:
+            forecasts: of all candidates.
+        """
+        self._unit = max((abs(forecast.change) for forecast in forecasts.values()), default=0.0) or 1.0
+        self._edits: list[Edit] = []
+        self._sizes: list[float] = []
+        self._excess: list[float] = []
+
+    def observe(self, edit: Edit, forecast: Forecast, change: float) -> None:
+        """Learns from a candidate that was scored; changes that are no numbers are passed over.
+
+        Args:
+            edit: the candidate.
+            forecast: of it.
+            change: of the mean log loss, measured (nats).
+        """
+        if np.isfinite(change):
+            self._edits.append(edit)
+            self._sizes.append(forecast.size)
+            self._excess.append((change - forecast.change) / self._unit)
+
+    def most_promising(self, forecasts: Mapping[Edit, Forecast]) -> Edit:
+        """Returns the candidate whose loss may well be the lowest; of equals the first.
+
+        Args:
+            forecasts: of the candidates that are left, at least one.
+        """
+        edits = list(forecasts)
+        predicted = np.array([forecasts[edit].change for edit in edits]) / self._unit
+        mean, deviation = self._excesses(_features(edits, [forecasts[edit].size for edit in edits]))
+        return edits[int(np.argmin(predicted + mean - OPTIMISM * deviation))]
+
+    def _excesses(self, new: _Features) -> tuple[np.ndarray, np.ndarray]:
+        """Returns mean and deviation (candidates,) of measured minus predicted change, in units."""
+        variance = (ALL**2 + NAME**2 + PLACE**2) * new[0] ** 2
+        if not self._edits:
+            return np.zeros_like(variance), np.sqrt(variance)
+        seen = _features(self._edits, self._sizes)
+        noise = NOISE * np.maximum(seen[0], 0.05)  # an edit of no size is measured no better than a small one
+        across = _covariance(new, seen)  # (candidates, seen)
+        solved = np.linalg.solve(_covariance(seen, seen) + np.diag(noise**2), across.T)  # (seen, candidates)
+        left = variance - (across * solved.T).sum(axis=1)
+        return solved.T @ np.array(self._excess), np.sqrt(np.maximum(left, 0.0))
+
+
+def _features(edits: list[Edit], sizes: list[float]) -> _Features:
+    """Returns sizes, names and places; edits of unlike kinds share neither name nor place."""
+    names = np.array([f"{edit.matrix} {edit.kind}" for edit in edits])
+    places = np.array([f"{place_of(edit)} {edit.kind}" for edit in edits])
+    return np.array(sizes), names, places
+
+
+def _covariance(a: _Features, b: _Features) -> np.ndarray:
+    shared = ALL**2 + NAME**2 * (a[1][:, None] == b[1]) + PLACE**2 * (a[2][:, None] == b[2])
+    return np.outer(a[0], b[0]) * shared
