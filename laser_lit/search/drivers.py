@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from laser_lit.config_search import SearchConfig
-from laser_lit.search import collect, grid
+from laser_lit.search import collect, grid, optuna_driver
 from laser_lit.search.cell import Cell
 from laser_lit.search.loop import Loop
 
@@ -12,6 +12,7 @@ Driver = Callable[[Loop, SearchConfig], Cell | None]
 DRIVERS: dict[str, Driver] = {
     "grid": grid.drive,
     "collect": collect.drive,
+    "optuna": optuna_driver.drive,
 }
 """A driver proposes stacks to the loop and returns the one that it chooses, or None."""
 

@@ -119,6 +119,11 @@ class Loop:
         return self._store.folder
 
     @property
+    def content(self) -> dict[str, Any]:
+        """All that decides the scores besides edits."""
+        return dict(self._content)
+
+    @property
     def cost(self) -> float:
         """What was asked for so far, the base left out, in whole cells; also what an earlier run had scored."""
         return sum(cell.n for edits, cell in self._asked.items() if edits) / self.size
@@ -155,6 +160,10 @@ class Loop:
         """
         cell = self._assembled(edits, self._key(edits))
         return cell.error is not None or cell.n == self.size
+
+    def refresh(self) -> None:
+        """Reads what other processes have written since into the results folder."""
+        self._known = self._store.pieces()
 
     def hold(self, edits: Edits) -> None:
         """Says that the stacks to come extend this one.
