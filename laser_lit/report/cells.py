@@ -40,14 +40,14 @@ def prepared(cells: pd.DataFrame, search: SearchRecord) -> pd.DataFrame:
         search: that tried them.
     """
     share = search.objective == "accuracy"
-    gain = pd.to_numeric(cells[f"gain_{search.objective}"]).replace([np.inf, -np.inf], np.nan)
+    gain = cells[f"gain_{search.objective}"].astype(float).replace([np.inf, -np.inf], np.nan)
     table = cells.assign(gain=gain * (100 if share else 1))
     table = table[table["error"].isna() & table["gain"].notna()].reset_index(drop=True)
     rows = table.to_dict("records")
     levels, kept = _levels(table)
     return table.assign(
         complete=table["complete"].astype(bool),
-        clear=(pd.to_numeric(table["p_adjusted"]) <= LEVEL).to_numpy(dtype=bool),
+        clear=(table["p_adjusted"].astype(float) <= LEVEL).to_numpy(dtype=bool),
         column=table["layer"].astype(int).astype(str),
         row=[_row_name(row) for row in rows],
         level=levels,
@@ -58,7 +58,7 @@ def prepared(cells: pd.DataFrame, search: SearchRecord) -> pd.DataFrame:
 
 def _levels(table: pd.DataFrame) -> tuple[list[str], list[float]]:
     """Returns how much each cell keeps: its rank, or its share of the full rank where matrices differ in that."""
-    rank, rho = (pd.to_numeric(table[name]).astype(float) for name in ("rank", "rho"))
+    rank, rho = (table[name].astype(float) for name in ("rank", "rho"))
     by_rank = (rank / rho).round().dropna().nunique() <= 1
     kept = rank if by_rank else rho.map("{:.2g}".format).astype(float)
     words = [f"rank {size:g}" if by_rank else f"{100 * size:.2g} % of the ranks" for size in kept]
@@ -129,7 +129,7 @@ def cells_payload(cells: pd.DataFrame, search: SearchRecord, limit: int = LIMIT)
         search: that tried them.
         limit: largest number of cells.
     """
-    gain = pd.to_numeric(cells[f"gain_{search.objective}"])
+    gain = cells[f"gain_{search.objective}"].astype(float)
     order = pd.DataFrame({"complete": cells["complete"].astype(bool), "gain": gain, "failed": cells["error"].notna()})
     order = order.sort_values(["failed", "complete", "gain"], ascending=[True, False, False], kind="stable")
     kept = cells.loc[order.index[:limit]]

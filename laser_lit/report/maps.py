@@ -89,7 +89,14 @@ def _heatmaps(
     bar = {"title": {"text": unit(search)}, "thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}}
     return [
         {**common, "z": grids["z"][0], "text": grids["text"][0], "colorscale": _COLOURED, "colorbar": bar},
-        {**common, "z": grids["z"][1], "text": grids["text"][1], "colorscale": _GREY, "showscale": False},
+        {
+            **common,
+            "z": grids["z"][1],
+            "text": grids["text"][1],
+            "colorscale": _GREY,
+            "showscale": False,
+            "opacity": 0.6,
+        },
     ]
 
 

@@ -15,10 +15,10 @@ from laser_lit.report.cells import LEVEL
 from laser_lit.report.findings import in_vain
 from laser_lit.report.html import FILE
 from laser_lit.report.page import render_page
-from laser_lit.report.search import in_points, of_gain, tested
+from laser_lit.report.search import chosen_edits, in_points, of_gain, tested
 from laser_lit.report.strips import Strip, strips
 from laser_lit.report.terminal import add_row, paragraph, plain_table
-from laser_lit.report.wording import interval, p_value, signed, what_was_done
+from laser_lit.report.wording import interval, p_value, signed
 from laser_lit.results import record as records
 from laser_lit.results.record import Record, read_record
 from laser_lit.results.stats import holm
@@ -139,7 +139,7 @@ def _row(name: str, page: bool, record: Record, adjusted: float | None, strip: S
         name=name,
         page=page,
         subject=f"{record.model['id']} on {record.data['name']}",
-        applied="nothing: no candidate beat the base" if in_vain(record) else what_was_done(record),
+        applied=_applied(record),
         unit="points" if share else "nats",
         validation="" if validation is None else signed(validation, share),
         test="" if gain is None else signed(gain, share),
@@ -150,6 +150,12 @@ def _row(name: str, page: bool, record: Record, adjusted: float | None, strip: S
         clear=adjusted is not None and adjusted <= LEVEL and gain is not None and gain > 0,
         strip=strip,
     )
+
+
+def _applied(record: Record) -> str:
+    if in_vain(record):
+        return "nothing: no candidate beat the base"
+    return chosen_edits(record) or "no edit"
 
 
 def same_subject(rows: Sequence[Row]) -> str:
