@@ -58,7 +58,7 @@ def predicted_figure(table: pd.DataFrame) -> Figure | None:
         caption,
         [_points(known, predicted, measured)],
         layout(
-            *("gain in log loss predicted by the gradient, nats", "measured, nats"),
+            *("predicted gain in log loss, nats", "measured, nats"),
             xaxis={"range": window(predicted.tolist())},
             yaxis={"range": window(measured.tolist())},
             shapes=[line(x0=ends[0], x1=ends[1], y0=ends[0], y1=ends[1])],
