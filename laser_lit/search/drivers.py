@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from laser_lit.config_search import SearchConfig
-from laser_lit.search import collect, grid, optuna_driver
+from laser_lit.search import collect, gradient, grid, optuna_driver, racing
 from laser_lit.search.cell import Cell
 from laser_lit.search.loop import Loop
 
@@ -11,8 +11,10 @@ Driver = Callable[[Loop, SearchConfig], Cell | None]
 
 DRIVERS: dict[str, Driver] = {
     "grid": grid.drive,
-    "collect": collect.drive,
+    "gradient": gradient.drive,
+    "racing": racing.drive,
     "optuna": optuna_driver.drive,
+    "collect": collect.drive,
 }
 """A driver proposes stacks to the loop and returns the one that it chooses, or None."""
 

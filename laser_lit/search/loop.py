@@ -238,12 +238,16 @@ class Loop:
         try:
             table = self.scorer.score(Stack(edits) if edits else None, self.order[start:stop].tolist())
         except Exception as error:  # one bad cell must not end a search of thousands
-            words = f"{type(error).__name__}: {error}"
-            log.warning("%s cannot be scored: %s", describe(edits) or "the base", words)
-            return Piece(start, None, np.zeros(0, dtype=np.float32), time.perf_counter() - begin, words)
+            return self._failed(edits, start, begin, f"{type(error).__name__}: {error}")
         correct = None if table["correct"].isna().any() else table["correct"].to_numpy(dtype=bool)
         loss = table["log_loss"].to_numpy(dtype=np.float32)
+        if not np.isfinite(loss).all():
+            return self._failed(edits, start, begin, f"log loss infinite on {np.sum(~np.isfinite(loss))} rows")
         return Piece(start, correct, loss, time.perf_counter() - begin)
+
+    def _failed(self, edits: Edits, start: int, begin: float, words: str) -> Piece:
+        log.warning("%s cannot be scored: %s", describe(edits) or "the base", words)
+        return Piece(start, None, np.zeros(0, dtype=np.float32), time.perf_counter() - begin, words)
 
     def _note(self, cell: Cell) -> None:
         before = self._asked.get(cell.edits)

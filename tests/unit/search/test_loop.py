@@ -99,6 +99,11 @@ def test_a_cell_that_cannot_be_scored_is_a_record_and_is_tried_again_on_demand(m
     assert loop.best([cell]) is None
 
 
+def test_a_cell_of_infinite_log_loss_has_failed(make_loop: MakeLoop):
+    loop = make_loop(FakeScorer(lambda edits: losses(()) + (np.inf if A in edits else 0)))
+    assert loop.score((A,)).error == f"log loss infinite on {ROWS} rows"
+
+
 def test_a_base_that_cannot_be_scored_stops_the_search(make_loop: MakeLoop):
     scorer = FakeScorer(losses)
     scorer.score = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]
