@@ -49,9 +49,10 @@ def _gains(record: Record, search: SearchRecord, chosen: float) -> dict[str, str
     """Returns the lines that set what was selected beside what was tested."""
     share = search.objective == "accuracy"
     found, (gain, ci95, p) = chosen - search.base, tested(record)
+    unseen = "; candidates not scored in full are not in it" if search.scored < search.candidates else ""
     lines = {
         f"validation gain, {unit(search)}": f"{signed(found, share)}, what the choice went by",
-        "  p, max-T over the cells": p_value(search.adjusted_p).removeprefix("p = ") or "unknown",
+        "  p, max-T over those scored": (p_value(search.adjusted_p).removeprefix("p = ") or "unknown") + unseen,
         "  cells that gain, that p ≤ .05": f"{search.improving:,} of {search.scored:,}",
     }
     if gain is not None:
@@ -71,9 +72,12 @@ def _guard(search: SearchRecord) -> dict[str, str]:
     guard = search.guard
     if guard is None:
         return {}
+    name = f"guard, {_CHANGES.get(guard['kind'], guard['kind'])}"
+    if "problem" in guard:
+        return {name: f"not measured on windows that chose nothing: {guard['problem']}"}
     numbers = {name: f"{guard[name]:.3g}" for name in ("mean", "bound", "p99", "limit")}
     return {
-        f"guard, {_CHANGES.get(guard['kind'], guard['kind'])}": f"{numbers['mean']} nats on {guard['text']}, at most "
+        name: f"{numbers['mean']} nats on {guard['text']}, at most "
         f"{numbers['bound']} with 95 % confidence (limit {numbers['limit']}), 99th percentile {numbers['p99']}",
         "  measured on": f"{guard['tokens']:,} tokens that chose nothing",
         "  stacks turned away": f"{guard['refused']:,}",

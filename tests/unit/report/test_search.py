@@ -36,7 +36,7 @@ def test_the_validation_gain_stands_beside_the_test_gain(searched: Record):
     assert lines["cost"] == "69.3 whole cells, 96.2 % of all candidates"
     assert lines["chosen"] == "layer 2 fc_in rank 1 of 64"
     assert lines["validation gain, points"].startswith("+25.3")
-    assert lines["  p, max-T over the cells"] == "0.004"
+    assert lines["  p, max-T over those scored"] == "0.004; candidates not scored in full are not in it"
     assert lines["test gain, points"] == "+27.0, 95 % interval +23.0 to +31.0"
     assert lines["  p of the one test made"] == "1e-5"
     assert lines["  validation minus test"] == "−1.7"
@@ -58,6 +58,8 @@ def test_the_guard_and_further_data_sets_are_named(searched: Record):
     assert "mean over 2 data sets" in lines["driver"]
     assert lines["guard, mean token KL"].startswith("0.0612 nats on wikitext, at most 0.083 with 95 % confidence")
     assert lines["  stacks turned away"] == "3"
+    unmeasured = {**{key: GUARD[key] for key in ("text", "kind", "limit", "refused")}, "problem": "overflows"}
+    assert "overflows" in search_lines(changed(searched, guard=unmeasured))["guard, mean token KL"]
 
 
 def test_a_search_in_vain_says_so_plainly(in_vain: Record, cells: pd.DataFrame):
