@@ -10,6 +10,8 @@ from laser_lit.errors import UnknownNameError, unknown_name
 
 BESIDE_THE_FIELDS = ("from",)
 """Keys that a dataclass cannot have, because they are keywords of Python."""
+LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit"}
+"""Packages that bring the launchers which Hydra does not."""
 
 
 def explain(error: Exception) -> str:
@@ -21,6 +23,9 @@ def explain(error: Exception) -> str:
     cause = error.__cause__
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, choice = error.missing_cfg_file.rpartition("/")
+        if group == "hydra/launcher" and choice in LAUNCHERS:
+            package = f"hydra-{LAUNCHERS[choice]}-launcher"
+            return f"the launcher {choice} needs {package}, which is not installed: pip install 'laser_lit[launch]'"
         return str(unknown_name(group, choice, error.options))
     if isinstance(error, OverrideParseException):
         return f"cannot read {error.override!r}: {_first_line(error)}"
@@ -31,6 +36,20 @@ def explain(error: Exception) -> str:
     if isinstance(error, ConfigCompositionException) and cause is not None:
         return f"{_first_line(error).removeprefix('Error merging override ')}: {_first_line(cause)}"
     return str(error)
+
+
+def explain_launcher(error: Exception) -> str | None:
+    """Returns what a user should read about an error of a launcher; None for any other.
+
+    Args:
+        error: as raised while jobs were started.
+    """
+    if isinstance(error, RuntimeError) and '"srun"' in str(error):
+        return (
+            "launch=slurm: this machine has no srun; start it on a login node of a Slurm cluster, or run the jobs "
+            "side by side here with launch=joblib"
+        )
+    return None
 
 
 def check_keys(config: DictConfig, where: str = "") -> None:

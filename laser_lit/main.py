@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from laser_lit.config import register_schemas
 from laser_lit.config_data import config_folder, quote_templates
-from laser_lit.config_errors import check_keys, explain
+from laser_lit.config_errors import check_keys, explain, explain_launcher
 from laser_lit.errors import InputError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -79,7 +79,7 @@ def _message(error: Exception) -> str | None:
         return explain(error)
     if isinstance(error, InputError | OSError):
         return str(error)
-    return None
+    return explain_launcher(error)
 
 
 @contextmanager
