@@ -8,7 +8,7 @@ import re
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +52,12 @@ class Journal:
 
     def read(self) -> list[dict[str, Any]]:
         """Returns the entries of all processes, a file's in the order of writing."""
-        entries = []
+        return list(self.entries())
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """Yields what `read` returns, one after the other: a large journal is never in memory twice."""
         for path in sorted(self._folder.glob(f"{self._name}-*.jsonl")):
-            entries.extend(_entries(path))
-        return entries
+            yield from _entries(path)
 
     def _own_file(self) -> Path:
         """Returns this process's file; a forked child gets one of its own."""
@@ -83,7 +85,7 @@ class ResultsStore:
     def pieces(self) -> dict[str, list[dict[str, Any]]]:
         """Returns what `add_piece` kept of every stack, by its config hash, of all processes."""
         found: dict[str, list[dict[str, Any]]] = {}
-        for entry in self._cells.read():
+        for entry in self._cells.entries():
             if isinstance(entry.get("piece"), dict):
                 found.setdefault(str(entry.get("hash")), []).append(entry["piece"])
         return found
@@ -104,7 +106,7 @@ class ResultsStore:
         Args:
             key: hash of model, data and split.
         """
-        return [entry["search"] for entry in self._searches.read() if entry.get("key") == key and "search" in entry]
+        return [entry["search"] for entry in self._searches.entries() if entry.get("key") == key and "search" in entry]
 
     def add_search(self, key: str, search: Mapping[str, Any]) -> None:
         """Keeps how a finished search went.
@@ -148,22 +150,21 @@ class ResultsStore:
         Args:
             key: hash of model and data.
         """
-        return sum(entry.get("key") == key for entry in self._openings.read())
+        return sum(entry.get("key") == key for entry in self._openings.entries())
 
 
-def _entries(path: Path) -> list[dict[str, Any]]:
-    lines = path.read_bytes().split(b"\n")
-    entries = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            if line.strip() and number < len(lines):
-                log.warning("%s line %d is damaged and skipped", path, number)
-            continue
-        if isinstance(entry, dict):
-            entries.append(entry)
-    return entries
+def _entries(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields a file's entries; a last line without an end is being written, or was when its writer was killed."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                if line.strip() and line.endswith(b"\n"):
+                    log.warning("%s line %d is damaged and skipped", path, number)
+                continue
+            if isinstance(entry, dict):
+                yield entry
 
 
 def _checked(config_hash: str) -> str:

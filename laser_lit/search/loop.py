@@ -94,6 +94,7 @@ class Loop:
         self._progress = progress
         self._known = store.pieces()
         self._asked: dict[Edits, Cell] = {}
+        self._tried: set[str] = set()
         self.base = self.score(())
         if self.base.error is not None:
             raise InputError(f"the model cannot be scored as it is: {self.base.error}")
@@ -142,13 +143,14 @@ class Loop:
         """
         n = self.size if n is None else min(n, self.size)
         key = self._key(edits)
-        cell = self._assembled(edits, key)
-        if cell.n < n and (cell.error is None or self._retry):
+        cell = self._assembled(edits, key, n)
+        again = (self._retry or not edits) and key not in self._tried  # what ailed the base may not be in the hash
+        if cell.n < n and (cell.error is None or again):
+            self._tried.add(key)
             piece = self._scored(edits, cell.n, n)
             self._store.add_piece(key, piece.to_json(), [_named(edit) for edit in edits])
             self._known.setdefault(key, []).append(piece.to_json())
-            cell = self._assembled(edits, key)
-        cell = cell.head(n)
+            cell = self._assembled(edits, key, n)
         self._note(cell)
         return cell
 
@@ -158,7 +160,7 @@ class Loop:
         Args:
             edits: the stack.
         """
-        cell = self._assembled(edits, self._key(edits))
+        cell = self._assembled(edits, self._key(edits), self.size)
         return cell.error is not None or cell.n == self.size
 
     def refresh(self) -> None:
@@ -210,9 +212,26 @@ class Loop:
     def _key(self, edits: Edits) -> str:
         return config_hash({**self._content, "edits": [_named(edit) for edit in edits]})
 
-    def _assembled(self, edits: Edits, key: str) -> Cell:
-        """Returns what is known of a stack: consecutive rows from the first on, or the error of the last attempt."""
-        pieces = [Piece.from_json(entry) for entry in self._known.get(key, ())]
+    def _pieces(self, key: str) -> list[Piece]:
+        """Returns what was written down of a stack; what cannot be read is left out, and so is scored again."""
+        pieces = []
+        for entry in tuple(self._known.get(key, ())):
+            try:
+                pieces.append(Piece.from_json(entry))
+            except InputError as error:
+                log.warning("%s: %s; it is scored again", self._store.folder, error)
+                self._known[key].remove(entry)
+        return pieces
+
+    def _assembled(self, edits: Edits, key: str, most: int) -> Cell:
+        """Returns what is known of the first rows of a stack, or, where some are missing, why the last attempt failed.
+
+        Args:
+            edits: the stack.
+            key: of the stack.
+            most: rows, from the first on.
+        """
+        pieces = self._pieces(key)
         parts: list[Piece] = []
         n = 0
         for piece in sorted((piece for piece in pieces if piece.error is None), key=lambda piece: piece.start):
@@ -222,16 +241,16 @@ class Loop:
                 n = piece.stop
         errors = [piece.error for piece in pieces if piece.error is not None and piece.start >= n]
         seconds = sum(piece.seconds for piece in pieces)
-        if errors:
+        if errors and n < most:
             return failed(edits, errors[-1], seconds)
         corrects = [part.correct for part in parts if part.correct is not None]
         losses = [part.log_loss for part in parts]
         return Cell(
             edits,
-            np.concatenate(corrects) if corrects else None,
+            np.concatenate(corrects) if parts and len(corrects) == len(parts) else None,
             np.concatenate(losses) if losses else np.zeros(0, dtype=np.float32),
             seconds,
-        )
+        ).head(most)
 
     def _scored(self, edits: Edits, start: int, stop: int) -> Piece:
         begin = time.perf_counter()
