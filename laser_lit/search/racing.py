@@ -172,12 +172,11 @@ def _predicted(loop: Loop, rows: int) -> list[Edits]:
 
 
 def _scored(loop: Loop, field: Sequence[Edits], n: int) -> list[Cell]:
-    """Returns the cells of a field on the first n rows, in its order, without those that failed or are not finite."""
+    """Returns the cells of a field on the first n rows, in its order, without those that failed."""
     chosen = set(field)
     in_turn = [(edit,) for edit in loop.space.edits if (edit,) in chosen]  # a matrix at a time: factors are at hand
     found = {edits: loop.score(edits, n) for edits in loop.track(in_turn, f"racing on {n} of {loop.size} rows")}
-    cells = (found[edits] for edits in field)
-    return [cell for cell in cells if cell.error is None and np.isfinite(cell.log_loss).all()]
+    return [found[edits] for edits in field if found[edits].error is None]
 
 
 def _instead(loop: Loop, behind: Sequence[Cell], left: int) -> list[Cell]:
