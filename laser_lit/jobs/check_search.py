@@ -1,13 +1,16 @@
 """What can be said against `search=` before anything is loaded."""
 
+import math
+
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from laser_lit.config_search import SearchConfig
+from laser_lit.config_search import GuardConfig, SearchConfig
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.search.drivers import DRIVERS, SHARDED
 from laser_lit.search.objective import OBJECTIVES
 
+LISTS = ("layers", "matrices", "rho", "rank", "kinds")
 AT_LEAST_ONE = ("examples", "verify", "steps", "trials", "stack", "shards")
 
 
@@ -59,12 +62,26 @@ def _check_values(search: DictConfig) -> None:
         raise InputError(f"search.shard={search.shard} search.shards={search.shards}: shard must lie in [0, shards)")
     if not 0 < search.budget <= 1:
         raise InputError(f"search.budget {search.budget}: must lie in (0, 1], a share of the grid's cost")
-    if search.cache_gb < 0:
-        raise InputError(f"search.cache_gb {search.cache_gb}: must be at least 0")
+    if not 0 <= search.cache_gb < math.inf:
+        raise InputError(f"search.cache_gb {search.cache_gb}: must be at least 0 and finite")
     if search.objective not in ("auto", *OBJECTIVES):
         raise unknown_name("search.objective", search.objective, ("auto", *OBJECTIVES))
     if search.rank is not None and search.rho != "code":
         raise InputError(f"search.rank={list(search.rank)} beside search.rho={search.rho}: leave one of them out")
+    for name in LISTS:
+        if search[name] is not None and not isinstance(search[name], int | float) and len(search[name]) == 0:
+            raise InputError(f"search.{name} is empty: give at least one value, or leave it out")
+    _refuse_guard_without_text(search.guard)
+
+
+def _refuse_guard_without_text(guard: DictConfig) -> None:
+    defaults = OmegaConf.structured(GuardConfig)
+    typed = [f"search.guard.{key}={guard[key]}" for key in defaults if key != "data" and guard[key] != defaults[key]]
+    if guard.data is None and typed:
+        raise InputError(
+            f"{', '.join(typed)} would count for nothing: say what text guards, as in search.guard.data=text "
+            "search.guard.path=book.txt"
+        )
 
 
 def _typed_laser() -> list[str]:

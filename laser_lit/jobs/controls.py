@@ -29,9 +29,26 @@ def wants_controls(task: Task, stack: Stack | None, wanted: bool | None) -> bool
         InputError: controls=true where they cannot be had.
     """
     problem = "there are no edits for them to stand beside" if stack is None else task.no_controls
+    _refuse(problem, wanted)
+    return wanted is not False and problem is None
+
+
+def check_controls(task: Task, wanted: bool | None) -> None:
+    """Raises an error for controls that the task cannot have, before a search is run in front of them.
+
+    Args:
+        task: what is scored.
+        wanted: `controls` of the config.
+
+    Raises:
+        InputError: says why they cannot be had.
+    """
+    _refuse(task.no_controls, wanted)
+
+
+def _refuse(problem: str | None, wanted: bool | None) -> None:
     if wanted and problem:
         raise InputError(f"controls=true: {problem}; leave controls out")
-    return wanted is not False and problem is None
 
 
 def scored_controls(task: Task, stack: Stack, edits: list[AppliedEdit]) -> tuple[Control, ...]:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from laser_lit.config import config_hash, plain
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
-from laser_lit.jobs.controls import scored_controls, wants_controls
+from laser_lit.jobs.controls import check_controls, scored_controls, wants_controls
 from laser_lit.jobs.laser import ConfiguredStack
 from laser_lit.jobs.search import is_shard, search, shard_done
 from laser_lit.jobs.write import save_stack, write_results
@@ -59,14 +59,16 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig) -> f
         config: the whole evaluation config.
     """
     store = ResultsStore(results_folder(config, task))
-    found = None
+    found, controls_wanted = None, config.controls
     if laser is None:
+        check_controls(task, config.controls)
         found = search(task, store, config)
         laser = found.laser
         if is_shard(config):
             print(shard_done(found, store, config))  # noqa: T201
             return found.objective
-    with_controls = wants_controls(task, laser.stack, config.controls)
+        controls_wanted = False if laser.stack is None else config.controls  # a search in vain is a result, no mistake
+    with_controls = wants_controls(task, laser.stack, controls_wanted)
     edits = [] if laser.stack is None else laser.stack.resolve(task.matrices)
     content = task.content()
     scores = score_both(task, laser.stack, store, content)

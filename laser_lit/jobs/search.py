@@ -80,7 +80,8 @@ def search(task: Task, store: ResultsStore, config: DictConfig) -> Found:
         chosen = DRIVERS[settings.name](loop, settings)
     _refuse_all_failed(loop)
     study = config_hash({**content, "objective": objective.name})
-    found = _found(loop, chosen, settings.name, _curves(loop, settings.name, store, study), task, begin)
+    curves = () if is_shard(config) else _curves(loop, settings.name, store, study)  # a part's cost is no search's
+    found = _found(loop, chosen, settings.name, curves, task, begin)
     if guard is None or chosen is None:
         return found
     return replace(found, record=replace(found.record, guard=guard.verdict(chosen.edits)))
@@ -160,16 +161,17 @@ def _found(
         curves=curves,
     )
     seconds = time.perf_counter() - begin
-    return Found(_laser(chosen, record), record, cells, merit(chosen or loop.base)[0], seconds)
+    return Found(_laser(chosen, record, loop.guarded), record, cells, merit(chosen or loop.base)[0], seconds)
 
 
-def _laser(chosen: Cell | None, record: SearchRecord) -> ConfiguredStack:
+def _laser(chosen: Cell | None, record: SearchRecord, guarded: bool) -> ConfiguredStack:
     said = (
-        f"search={record.driver} on validation: {record.scored:,} of {record.candidates:,} candidates scored in full, "
-        f"at the cost of {record.cost:,.1f}"
+        f"search={record.driver} on validation: {record.candidates:,} candidates, {record.scored:,} stacks scored in "
+        f"full, at the cost of {record.cost:,.1f} such stacks"
     )
     if chosen is None:
-        return ConfiguredStack(None, notes=(f"{said}; none beat the base",))
+        passing = " that passes the guard" if guarded else ""
+        return ConfiguredStack(None, notes=(f"{said}; none{passing} beat the base",))
     return ConfiguredStack(Stack(chosen.edits), said, verified=True)
 
 

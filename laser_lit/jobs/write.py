@@ -52,7 +52,8 @@ def write_results(
     write_report(folder, record, predictions)
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     console.print(render_result(record, folder, cells))  # before W&B, which may be slow
-    loggers = make_loggers(config.logger, folder, f"{record.model['id']} {record.data['name']} {config.laser.name}")
+    how = config.laser.name if record.search is None else f"search {record.search.driver}"
+    loggers = make_loggers(config.logger, folder, f"{record.model['id']} {record.data['name']} {how}")
     for logger in loggers:
         if isinstance(logger, CSVLogger):
             logger.log_metrics(flat_metrics(record))

@@ -125,6 +125,11 @@ class Loop:
         return dict(self._content)
 
     @property
+    def guarded(self) -> bool:
+        """Whether a stack must pass a guard before it is chosen."""
+        return self._guard is not None
+
+    @property
     def cost(self) -> float:
         """What was asked for so far, the base left out, in whole cells; also what an earlier run had scored."""
         return sum(cell.n for edits, cell in self._asked.items() if edits) / self.size

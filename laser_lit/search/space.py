@@ -135,10 +135,9 @@ def _places(
     matrices: MatrixMap, layers: int | str | Sequence[int | str], matrix: str | Sequence[str]
 ) -> dict[Place, int]:
     """Returns min(out, in) of each matrix that is named."""
+    ids = matrices.select("all" if layers == "late" else layers, matrix)
     if layers == "late":
-        first = min(int(LATE * count) for count in matrices.layers.values())
-        layers = list(range(first, max(matrices.layers.values())))
-    ids = matrices.select(layers, matrix)
+        ids = [id for id in ids if id.layer >= int(LATE * matrices.layers[id.part])]
     return {(id.part, id.layer, id.matrix): min(matrices[id].shape) for id in ids}
 
 

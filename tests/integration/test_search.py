@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from laser_lit.errors import InputError
 from laser_lit.results.cells import read_cells
 
 GRID = ("search=grid", "search.rank=[2,8]", "search.matrices=[fc_in,out_proj]")
@@ -61,6 +62,34 @@ def test_a_search_in_which_nothing_gains_says_so_and_scores_the_base(evaluate, m
     assert not (run.folder / "stack.yaml").exists()
 
 
+def test_controls_are_refused_before_a_search_and_do_not_end_one_that_chose_nothing(evaluate, model, gptj, files):
+    vain = ("search=grid", "search.kinds=[zero]", "search.matrices=out_proj", "search.layers=0", "controls=true")
+    assert evaluate(*model, *vain).record["controls"] == []
+    with pytest.raises(InputError, match="controls=true"):
+        evaluate("model=local", f"model.path={gptj}", *files["text"], *vain)
+    assert len(evaluate(*model, *GRID, "controls=true", "search.layers=-1").record["controls"]) > 1
+
+
+def test_a_guard_that_lets_nothing_pass_is_named(evaluate, model, tmp_path):
+    (tmp_path / "guard.txt").write_text("w1 w2 w3 w4 w5 w6 w7 w8 " * 200)
+    guard = ("search.guard.data=text", f"search.guard.path={tmp_path / 'guard.txt'}", "search.guard.limit=0")
+    run = evaluate(*model, *GRID, *guard, "search.guard.window=16", "search.guard.tokens=256")
+    assert run.record["search"]["chosen"] is None
+    assert any("none that passes the guard beat the base" in warning for warning in run.record["warnings"])
+    said = (run.folder / "report.html").read_text()
+    assert "No candidate that passes the guard beat the base on validation, so nothing was edited." in said
+    assert "No candidate beat the base" not in said
+
+
+def test_a_run_on_wandb_is_named_after_its_search(evaluate, model, monkeypatch):
+    names = []
+    monkeypatch.setattr("laser_lit.jobs.write.make_loggers", lambda config, folder, name: names.append(name) or [])
+    evaluate(*model, *GRID, "search.layers=-1")
+    evaluate(*model, "laser=none")
+    assert names[0].endswith(" search grid")
+    assert names[1].endswith(" none")
+
+
 def test_shards_and_collect_choose_what_one_job_chooses(evaluate, model, tmp_path):
     whole = evaluate(*model, *GRID, f"paths.results={tmp_path / 'whole'}")
     for shard in range(3):
@@ -68,6 +97,7 @@ def test_shards_and_collect_choose_what_one_job_chooses(evaluate, model, tmp_pat
         assert not (part.folder / "result.json").exists()
     collected = evaluate(*model, *GRID, "search=collect")
     assert collected.record["edits"] == whole.record["edits"]
+    assert [curve["driver"] for curve in collected.record["search"]["curves"]] == ["collect"]  # of shards none
     columns = ["edits", "n", "accuracy", "log_loss", "p", "p_adjusted"]
     pd.testing.assert_frame_equal(read_cells(collected.folder)[columns], read_cells(whole.folder)[columns])
 
@@ -123,6 +153,12 @@ def test_several_data_sets_are_searched_for_one_stack(evaluate, model, files):
         (["search=grid", "search.cache_gb=-1"], "at least 0"),
         (["search=racing", "search.budget=0"], "search.budget 0"),
         (["search=collect"], "cells are not in"),
+        (["search=grid", "search.cache_gb=nan"], "at least 0 and finite"),
+        (["search=grid", "search.guard.limit=0.01"], "search.guard.limit=0.01 would count for nothing"),
+        (["search=grid", "search.kinds=[]"], "search.kinds is empty"),
+        (["search=grid", "search.rank=[]"], "search.rank is empty"),
+        (["search=grid", "search.rho=[]"], "search.rho is empty"),
+        (["search=grid", "search.rank=[100000]"], "every rank is the full one"),
         (["laser=none", "search.also=[fever]"], "search.also without a search"),
         (["search=grid", "trainer=ddp"], "one process a job"),
     ],

@@ -44,6 +44,17 @@ def test_layers_matrices_ranks_and_kinds_can_be_named(matrices: MatrixMap):
     assert describe(space.edits[:1] + space.edits[2:3]) == "layer 1 fc_in rank 1 + layer 1 fc_in zero"
 
 
+def test_late_is_counted_in_each_part_of_a_model():
+    matrices = find_matrices(FAMILIES["t5"](num_decoder_layers=5))
+    late = Space.of(matrices, layers="late").edits
+    assert {(edit.part, edit.layer) for edit in late if edit.matrix == "fc_in"} == {
+        ("encoder", 1),
+        ("decoder", 3),
+        ("decoder", 4),
+    }
+    assert {edit.layer for edit in late if edit.part != "encoder"} == {3, 4}
+
+
 def test_late_is_the_last_forty_per_cent():
     matrices = find_matrices(FAMILIES["gptj"]())
     assert {edit.layer for edit in Space.of(matrices, layers="late").edits} == {1}
