@@ -105,7 +105,8 @@ def cost_figure(search: SearchRecord) -> Figure | None:
         "cost",
         "Gap against cost",
         f"How far the best stack so far is behind the best that any search found on this model and data "
-        f"({merit(search, best)} on validation). The dotted line is the base.",
+        f"({merit(search, best)} on validation); the passes of a gradient are not in the cost. The dotted line is the "
+        "base.",
         data,
         layout(
             *("cost, stacks on all of validation", f"gap on validation, {unit(search)}"),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from laser_lit.report.search import no_candidate
 from laser_lit.report.wording import counted, interval, matrix_name, p_value, signed, value, what_was_done
 from laser_lit.results.compare import Gain
 from laser_lit.results.record import Record, SplitResult
@@ -42,7 +43,8 @@ def headline(record: Record) -> str:
     gain, base, laser = record.test.gain, record.test.base, record.test.laser
     if gain is None or laser is None:
         key, share = ("accuracy", True) if base.get("accuracy") is not None else ("perplexity", False)
-        vain = "No candidate beat the base on validation, so nothing was edited. " if in_vain(record) else ""
+        nobody = no_candidate(record)
+        vain = f"N{nobody[1:]} beat the base on validation, so nothing was edited. " if in_vain(record) else ""
         return f"{vain}The model as it is: test {key} {value(base.get(key), share)} over {base.get('n', 0):,} examples."
     done = what_was_done(record)
     if gain.accuracy is not None:

@@ -31,8 +31,8 @@ def map_figure(table: pd.DataFrame, search: SearchRecord, edits: tuple[AppliedEd
     data = [*_heatmaps(grids[_BEST], rows, columns, single, search), _marks(edits, rows, columns)]
     menu = [selector("Rank", grids, [0, 1])] if len(views) > 1 else []
     caption = (
-        "Blue gains, red harms; grey cannot be told from no change after adjusting for all cells (max-T p > .05), or "
-        "was given up before all examples were scored."
+        "Blue gains, red harms; grey cannot be told from no change after adjusting for all cells that were scored in "
+        "full (max-T p > .05), or was given up before that."
     )
     return Figure(
         "map",

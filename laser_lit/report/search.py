@@ -9,6 +9,8 @@ from laser_lit.results.record import Record
 from laser_lit.results.search_record import SearchRecord
 
 _SHOWN = 3
+_EXHAUSTIVE = ("grid", "collect")
+"""Drivers whose stacks are the candidates: with others as many stacks may be scored and candidates be left out."""
 _CHANGES = {"kl": "mean token KL", "log_perplexity": "change of log perplexity"}
 
 
@@ -49,7 +51,8 @@ def _gains(record: Record, search: SearchRecord, chosen: float) -> dict[str, str
     """Returns the lines that set what was selected beside what was tested."""
     share = search.objective == "accuracy"
     found, (gain, ci95, p) = chosen - search.base, tested(record)
-    unseen = "; candidates not scored in full are not in it" if search.scored < search.candidates else ""
+    all_tried = search.driver in _EXHAUSTIVE and search.scored >= search.candidates
+    unseen = "" if all_tried else "; what was not scored in full is not in it"
     lines = {
         f"validation gain, {unit(search)}": f"{signed(found, share)}, what the choice went by",
         "  p, max-T over those scored": (p_value(search.adjusted_p).removeprefix("p = ") or "unknown") + unseen,
@@ -143,9 +146,17 @@ def nothing_chosen(record: Record) -> str:
     Args:
         record: of the run.
     """
+    return f"nothing: {no_candidate(record)} beat the base on validation, so the model stays as it is"
+
+
+def no_candidate(record: Record) -> str:
+    """Returns who did not beat the base in a search that chose nothing: under a guard some may have, that it refused.
+
+    Args:
+        record: of the run.
+    """
     guarded = ((record.config.get("search") or {}).get("guard") or {}).get("data")
-    passing = " that passes the guard" if guarded else ""
-    return f"nothing: no candidate{passing} beat the base on validation, so the model stays as it is"
+    return "no candidate that passes the guard" if guarded else "no candidate"
 
 
 def _nearest(search: SearchRecord, cells: pd.DataFrame | None) -> str:

@@ -7,14 +7,11 @@ from plotly.offline import get_plotlyjs
 
 from laser_lit.report.cells import cells_payload, plain_gain, unit
 from laser_lit.report.figures import search_figures
-from laser_lit.report.search import merit, search_lines
+from laser_lit.report.search import merit, no_candidate, search_lines
 from laser_lit.results.record import Record
 from laser_lit.results.search_record import SearchRecord
 
 _CHOSEN = "What was applied was chosen on the validation split alone; the test split had no part in the choice."
-_NOTHING = (
-    "No candidate beat the base on the validation split, so nothing was applied: both splits show the base alone."
-)
 
 
 def search_section(record: Record, cells: pd.DataFrame | None) -> dict[str, Any] | None:
@@ -32,7 +29,7 @@ def search_section(record: Record, cells: pd.DataFrame | None) -> dict[str, Any]
         return None
     figures = [] if cells is None else search_figures(record, cells)
     return {
-        "intro": _CHOSEN if search.chosen is not None else _NOTHING,
+        "intro": _CHOSEN if search.chosen is not None else _nothing(record),
         "lines": search_lines(record, cells),
         "figures": figures,
         "path": _path(search),
@@ -45,6 +42,13 @@ def search_section(record: Record, cells: pd.DataFrame | None) -> dict[str, Any]
         },
         "library": get_plotlyjs() if figures else "",
     }
+
+
+def _nothing(record: Record) -> str:
+    return (
+        f"N{no_candidate(record)[1:]} beat the base on the validation split, so nothing was applied: both splits show "
+        "the base alone."
+    )
 
 
 def _path(search: SearchRecord) -> list[dict[str, str]]:

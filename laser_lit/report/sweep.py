@@ -15,7 +15,7 @@ from laser_lit.report.cells import LEVEL
 from laser_lit.report.findings import in_vain
 from laser_lit.report.html import FILE
 from laser_lit.report.page import render_page
-from laser_lit.report.search import chosen_edits, in_points, of_gain, tested
+from laser_lit.report.search import chosen_edits, in_points, no_candidate, of_gain, tested
 from laser_lit.report.strips import Strip, strips
 from laser_lit.report.terminal import add_row, paragraph, plain_table
 from laser_lit.report.wording import interval, p_value, signed
@@ -154,7 +154,7 @@ def _row(name: str, page: bool, record: Record, adjusted: float | None, strip: S
 
 def _applied(record: Record) -> str:
     if in_vain(record):
-        return "nothing: no candidate beat the base"
+        return f"nothing: {no_candidate(record)} beat the base"
     return chosen_edits(record) or "no edit"
 
 

@@ -36,7 +36,7 @@ def test_the_validation_gain_stands_beside_the_test_gain(searched: Record):
     assert lines["cost"] == "69.3 whole cells, 96.2 % of all candidates"
     assert lines["chosen"] == "layer 2 fc_in rank 1 of 64"
     assert lines["validation gain, points"].startswith("+25.3")
-    assert lines["  p, max-T over those scored"] == "0.004; candidates not scored in full are not in it"
+    assert lines["  p, max-T over those scored"] == "0.004; what was not scored in full is not in it"
     assert lines["test gain, points"] == "+27.0, 95 % interval +23.0 to +31.0"
     assert lines["  p of the one test made"] == "1e-5"
     assert lines["  validation minus test"] == "−1.7"
@@ -72,6 +72,14 @@ def test_a_search_in_vain_says_so_plainly(in_vain: Record, cells: pd.DataFrame):
     assert "test gain" not in printed(in_vain, worse)
     guarded = dataclasses.replace(in_vain, config={"search": {"guard": {"data": "wikitext"}}})
     assert "no candidate that passes the guard" in search_lines(guarded)["chosen"]
+    assert headline(guarded).startswith("No candidate that passes the guard beat the base on validation, so nothing")
+
+
+@pytest.mark.parametrize(("driver", "scored", "told"), [("grid", 72, False), ("grid", 71, True), ("optuna", 200, True)])
+def test_what_the_adjusted_p_leaves_out_is_said(searched: Record, driver: str, scored: int, told: bool):
+    """Of 200 stacks of several edits each, as many as were scored say nothing of what was left out."""
+    line = search_lines(changed(searched, driver=driver, scored=scored))["  p, max-T over those scored"]
+    assert ("not in it" in line) is told
 
 
 def test_the_terminal_shows_lines_and_map_within_80_columns(searched: Record, cells: pd.DataFrame):

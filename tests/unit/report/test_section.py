@@ -66,6 +66,10 @@ def test_a_search_in_vain_has_a_page(in_vain: Record, predictions: pd.DataFrame,
     assert "so nothing was applied" in text
     assert "nothing: no candidate beat the base on validation" in text
     assert "The star marks" not in text
+    guarded = dataclasses.replace(in_vain, config={"search": {"guard": {"data": "wikitext"}}})
+    under = without_library(render_html(guarded, alone, cells=cells))
+    assert "No candidate that passes the guard beat the base on the validation split, so nothing was applied" in under
+    assert "o candidate beat the base" not in under
 
 
 def test_redrawing_reads_the_cells(searched: Record, predictions: pd.DataFrame, cells: pd.DataFrame, tmp_path: Path):

@@ -10,7 +10,7 @@ from laser_lit.errors import InputError
 from laser_lit.report.__main__ import main
 from laser_lit.report.sweep import find_runs, render_sweep, summary, sweep_rows, unfinished, write_sweep
 from laser_lit.results.predictions import write_predictions
-from laser_lit.results.record import Record
+from laser_lit.results.record import Record, read_record
 
 
 def with_p(record: Record, p: float, **more: object) -> Record:
@@ -57,6 +57,11 @@ def test_p_is_adjusted_for_the_tests_that_were_made(folder: Path):
         "4 finished runs, 3 confirmatory tests: 1 gains on test with a p of at most .05 after Holm's adjustment."
     )
     assert rows[2].applied == "nothing: no candidate beat the base"
+    guarded = dataclasses.replace(read_record(folder / "3"), config={"search": {"guard": {"data": "wikitext"}}})
+    guarded.save(folder / "3" / "result.json")
+    assert (
+        sweep_rows(folder, find_runs(folder))[2].applied == "nothing: no candidate that passes the guard beat the base"
+    )
     assert (rows[0].validation, rows[0].test, rows[0].interval) == ("+25.3", "+10.0", "±0.0 to +20.0")
 
 
