@@ -4,9 +4,9 @@
 
 Runs `evaluate.py search=…` with each driver into one results folder a subject: the built-in facts model (accuracy) and
 tinystories-260k on plain text (log loss), found through LASER_LIT_SHARED (default ../shared). The report of a last run
-draws the curves of its subject; here they are printed at some costs. A cost of 1 is a stack scored on all of validation;
-the gradient's backward pass is not in it. The last line is a JSON object: for each subject and driver [cost, gap] at
-the end, the gap in points or nats.
+draws the curves of its subject; here they are printed at some costs. A cost of 1 is a stack scored on all of
+validation; the gradient's backward pass is not in it. The last line is a JSON object: for each subject and driver
+[cost, gap] at the end, the gap in points or nats.
 """
 
 import argparse
