@@ -8,10 +8,12 @@ from laser_lit.edits.edit import Edit
 from laser_lit.search.slopes import Forecast
 from laser_lit.search.space import place_of
 
-ALL, NAME, PLACE = 2.0, 2.0, 0.5
+ALL, NAME, PLACE = 0.5, 1.0, 1.0
 """Prior deviations of the curvature: what all matrices share, those of one name, and one matrix's own."""
 NOISE = 0.2
 """Deviation of what a curvature does not explain, for an edit of size 1."""
+MOST = 2.0
+"""Largest excess that is learned from, in units: how bad a ruined model is says nothing of other matrices."""
 OPTIMISM = 0.5
 """Deviations below its mean at which a candidate is judged, so that what is not known yet is tried."""
 
@@ -52,7 +54,7 @@ class Surrogate:
         if np.isfinite(change):
             self._edits.append(edit)
             self._sizes.append(forecast.size)
-            self._excess.append((change - forecast.change) / self._unit)
+            self._excess.append(min((change - forecast.change) / self._unit, MOST))
 
     def most_promising(self, forecasts: Mapping[Edit, Forecast]) -> Edit:
         """Returns the candidate whose loss may well be the lowest; of equals the first.
