@@ -11,6 +11,7 @@ from laser_lit.results.search_record import SearchRecord
 _SHOWN = 3
 _EXHAUSTIVE = ("grid", "collect")
 """Drivers whose stacks are the candidates: with others as many stacks may be scored and candidates be left out."""
+_BY_GRADIENT = ("gradient", "greedy", "racing")
 _CHANGES = {"kl": "mean token KL", "log_perplexity": "change of log perplexity"}
 
 
@@ -27,7 +28,7 @@ def search_lines(record: Record, cells: pd.DataFrame | None = None) -> dict[str,
     lines = {
         "driver": f"{search.driver}, {_maximised(record, search)}",
         "tried": f"{search.candidates:,} candidates; {search.scored:,} stacks scored in full, {search.failed:,} failed",
-        "cost": f"{search.cost:,.1f} whole cells{_share(search)}",
+        "cost": f"{search.cost:,.1f} whole cells{_share(search)}{_uncounted(search)}",
     }
     if search.chosen is None:
         lines["chosen"] = nothing_chosen(record)
@@ -45,6 +46,10 @@ def _maximised(record: Record, search: SearchRecord) -> str:
 
 def _share(search: SearchRecord) -> str:
     return f", {100 * search.cost / search.candidates:.3g} % of all candidates" if search.candidates else ""
+
+
+def _uncounted(search: SearchRecord) -> str:
+    return "; the gradient's own passes not counted" if search.driver in _BY_GRADIENT else ""
 
 
 def _gains(record: Record, search: SearchRecord, chosen: float) -> dict[str, str]:

@@ -34,6 +34,7 @@ def test_the_validation_gain_stands_beside_the_test_gain(searched: Record):
     lines = search_lines(searched)
     assert lines["tried"] == "72 candidates; 69 stacks scored in full, 1 failed"
     assert lines["cost"] == "69.3 whole cells, 96.2 % of all candidates"
+    assert search_lines(changed(searched, driver="racing"))["cost"].endswith("; the gradient's own passes not counted")
     assert lines["chosen"] == "layer 2 fc_in rank 1 of 64"
     assert lines["validation gain, points"].startswith("+25.3")
     assert lines["  p, max-T over those scored"] == "0.004; what was not scored in full is not in it"

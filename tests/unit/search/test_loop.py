@@ -116,8 +116,25 @@ def test_the_best_beats_the_base_by_accuracy_then_log_loss(make_loop: MakeLoop):
     a, b = loop.score((A,)), loop.score((B,))
     assert loop.best([a, b]) is b  # equally right
     assert loop.best([a], above=b) is None
-    assert loop.best([loop.score((A,), 5)]) is a or loop.best([loop.score((A,), 5)]) is None
     assert loop.best([]) is None
+
+
+def test_the_curve_has_the_best_so_far_which_is_the_base_at_first(make_loop: MakeLoop):
+    loop = make_loop(FakeScorer(lambda edits: losses(edits) + (2.0 if edits == (A,) else 0.0)))
+    loop.score((A,))
+    loop.score((B,), ROWS // 2)
+    loop.score((B,))
+    loop.score((A, Edit(0, "fc_out", rank=1)))
+    base, best = loop.objective.merit(loop.base), loop.objective.merit(loop.score((B,)))
+    assert best > base
+    assert loop.curve == [(1.0, base), (2.0, best), (3.0, best)]
+
+
+def test_a_cell_that_lacks_rows_is_never_the_best(make_loop: MakeLoop):
+    loop = make_loop(FakeScorer(losses))
+    few = loop.score((B,), ROWS - 1)
+    assert loop.objective.merit(few) > loop.objective.merit(loop.base)
+    assert loop.best([few]) is None
 
 
 def test_the_base_is_not_beaten_by_its_like(make_loop: MakeLoop):
