@@ -1,5 +1,6 @@
 """Recorded states by key: in memory up to a budget, then in memory-mapped files, then not kept at all."""
 
+import mmap
 import os
 import shutil
 import tempfile
@@ -208,9 +209,12 @@ def _entry(state: Any, used: int) -> _Entry | None:
 def _copy(tensor: Tensor) -> Tensor:
     """Returns a copy on the same device, or in main memory where the device has little left."""
     size = tensor.numel() * tensor.element_size()
-    if tensor.device.type == "cuda" and size > DEVICE_SHARE * torch.cuda.mem_get_info(tensor.device)[0]:
-        return tensor.cpu()
-    return tensor.clone(memory_format=torch.contiguous_format)
+    full = tensor.device.type == "cuda" and size > DEVICE_SHARE * torch.cuda.mem_get_info(tensor.device)[0]
+    if not size or (tensor.device.type != "cpu" and not full):
+        return tensor.clone(memory_format=torch.contiguous_format)
+    # Pages of its own: among the short-lived tensors of a pass, a long-lived one would tear holes into the heap.
+    raw = torch.frombuffer(mmap.mmap(-1, size), dtype=torch.uint8)
+    return raw.view(tensor.dtype).view(tensor.shape).copy_(tensor)
 
 
 def _write(path: Path, tensors: list[Tensor]) -> None:

@@ -13,6 +13,7 @@ from laser_lit.linalg.cache import FactorCache
 from laser_lit.models.matrices import MatrixMap
 from laser_lit.scoring.batches import Batch, Batches
 from laser_lit.scoring.forward import Run, score_batch
+from laser_lit.scoring.heap import Heap
 from laser_lit.scoring.last_layer import LastLayer
 from laser_lit.scoring.request import RequestScore
 from laser_lit.scoring.resume import Edited, Resume
@@ -23,8 +24,11 @@ Tabulate = Callable[[list[RequestScore]], pd.DataFrame]
 Prepare = Callable[[Sequence[int] | None, int | None], tuple[Batches, Tabulate]]
 Losses = Callable[[Sequence[int]], Iterator[Tensor]]
 
-STATES, FACTORS, WORKING = 0.5, 0.25, 0.2
-"""Shares of the budget: recorded states, factors of matrices, and what a pass takes while it runs."""
+STATES, FACTORS, WORKING = 0.4, 0.25, 0.12
+"""Shares of the budget: recorded states, factors of matrices, and the tensors of a pass, which on the CPU tear holes
+into the heap that can come to twice as much again."""
+TIDY = 0.68
+"""Share of the budget by which the process may grow before free memory is handed back after each batch."""
 MOST_PLANS = 256
 """Sets of rows whose batches are kept."""
 
@@ -58,6 +62,7 @@ class LanguageScorer:
         self._resume = Resume(model, matrices, self._states)
         self._last = LastLayer(model, matrices, self._resume.stages)
         self._max_tokens = _tokens_within(model, prepare(None, None)[0], int(WORKING * budget))
+        self._heap = Heap(int(TIDY * budget))
         self._plans: OrderedDict[Hashable, tuple[list[Batch], Tabulate]] = OrderedDict()
 
     def __enter__(self) -> "LanguageScorer":
@@ -75,7 +80,7 @@ class LanguageScorer:
         run = self._run(name, self._edited(stack))
         self._states.next_round()
         with stack.applied(self._matrices):
-            return tabulate([score for batch in batches for score in score_batch(self._model, batch, run=run)])
+            return tabulate([score for batch in batches for score in self._scores(batch, run)])
 
     def hold(self, stack: Stack | None) -> None:
         """Says that the stacks to come extend this one, so that what they share with it is computed once."""
@@ -84,6 +89,11 @@ class LanguageScorer:
     def losses(self, rows: Sequence[int]) -> Iterator[Tensor]:
         """Yields differentiable scalars whose sum is the mean log loss of the rows."""
         yield from self._losses(rows)
+
+    def _scores(self, batch: Batch, run: Run) -> list[RequestScore]:
+        scores = score_batch(self._model, batch, run=run)
+        self._heap.tidy()
+        return scores
 
     def _with_factors(self, stack: Stack | None) -> Stack:
         if stack is None:

@@ -2,11 +2,12 @@
 
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 from families import FAMILIES, output_of
-from torch import Tensor
+from torch import Tensor, nn
 
 from laser_lit.edits.edit import Edit
 from laser_lit.edits.stack import Stack
@@ -51,7 +52,7 @@ class Passes:
 
     def first(self, *edits: Edit) -> int:
         """Returns the first block that a pass runs once it has been compared with whole ones."""
-        for _ in range(3):
+        for _ in range(4):
             self.resumed(*edits)
         self.ran.clear()
         self.resumed(*edits)
@@ -77,3 +78,128 @@ def test_every_matrix_of_every_family(family: str, states: States) -> None:
             assert not torch.equal(whole, base), id
             assert passes.first(edit) == passes.resume.stages.of[id]
     assert torch.equal(passes.resumed(), base)
+
+
+def test_stacks_share_what_they_have_in_common(states: States) -> None:
+    passes = Passes("t5", states)
+    first, cross = Edit(0, "fc_in", rank=2, part="encoder"), Edit(1, "q_proj", rank=2, part="cross")
+    late, later = Edit(1, "fc_out", rank=1, part="decoder"), Edit(2, "fc_in", rank=1, part="decoder")
+    assert passes.first(later) == 4
+    assert passes.first(cross, later) == 3
+    assert passes.first(first, cross) == 0
+    passes.resume.hold(passes.edited(first, cross))
+    assert passes.first(first, cross, later) == 4
+    assert passes.first(first, cross, late) == 3  # a cross matrix is in its decoder's block
+    assert passes.first(first, late) == 3
+    assert passes.first(late) == 0  # what only the base had in common is gone
+    for stack in ((first, cross, later), (first, cross, late), (first,), (cross,), (later,), ()):
+        assert torch.equal(passes.resumed(*stack), passes.whole(*stack))
+
+
+def test_batches_are_told_apart(states: States) -> None:
+    passes = Passes("llama", states)
+    late = Edit(1, "fc_in", rank=2)
+    assert passes.first(late) == 1
+    passes.ran.clear()
+    passes.resumed(late, batch="another")
+    assert min(passes.ran) == 0
+    passes.resume.forget(lambda batch: batch == "another")
+    passes.ran.clear()
+    passes.resumed(late)
+    assert min(passes.ran) == 0
+
+
+@pytest.mark.parametrize("family", ["t5", "gptj"])
+@pytest.mark.parametrize(("memory", "files"), [(MEMORY, 0), (0, MEMORY), (2000, MEMORY), (2000, 0), (0, 0)])
+def test_every_tier_gives_the_same(family: str, memory: int, files: int) -> None:
+    with States(memory, files) as states:
+        passes = Passes(family, states)
+        edits = [Edit(0, "fc_in", rank=2), Edit(1, "fc_in", rank=2), Edit(1, "q_proj", rank=1)]
+        for stack in (*((edit,) for edit in edits * 2), edits[:2], ()):
+            for batch in ("one", "two"):
+                assert torch.equal(passes.resumed(*stack, batch=batch), passes.whole(*stack))
+                assert states.in_memory <= memory
+                assert states.in_files <= files
+
+
+def test_an_exception_inside_a_pass_leaves_the_modules_as_they_were(states: States) -> None:
+    passes = Passes("llama", states)
+    before = [dict(module.__dict__) for module in passes.model.modules()]
+    passes.resumed()
+    handle = passes.model.lm_head.register_forward_pre_hook(lambda *_: 1 / 0)
+    for batch in ("batch", "another"):
+        with pytest.raises(ZeroDivisionError):
+            passes.resumed(Edit(1, "fc_in", rank=2), batch=batch)
+    handle.remove()
+    assert [dict(module.__dict__) for module in passes.model.modules()] == before
+    assert torch.equal(passes.resumed(), passes.whole())
+
+
+def test_hooks_of_others_stay_and_act_once(states: States) -> None:
+    passes = Passes("gptj", states)
+    plain = passes.whole()
+    for block in passes.resume.stages.modules:
+        block.register_forward_hook(lambda _module, _args, output: (output[0] * 1.5, *output[1:]))
+    assert not torch.allclose(passes.whole(), plain)
+    for edit in (Edit(1, "fc_in", rank=2), Edit(0, "fc_in", rank=2)) * 2:
+        assert torch.equal(passes.resumed(edit), passes.whole(edit))
+    assert passes.first(Edit(1, "fc_in", rank=2)) == 1
+    assert all(len(block._forward_hooks) == 1 for block in passes.resume.stages.modules)
+
+
+class Around(nn.Module):
+    """Two blocks, and a connection around them or a second run of the first."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.layers = nn.ModuleList(nn.Linear(6, 6) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.layers[0](x)
+        second = self.layers[1](first)
+        return {"plain": second, "around": second + first, "again": self.layers[0](second)}[self.kind]
+
+
+def around(tmp_path: Path, kind: str) -> tuple[Around, MatrixMap]:
+    torch.manual_seed(0)
+    model = Around(kind)
+    file = tmp_path / "around.yaml"
+    file.write_text("model_types: [around]\nlayers: layers.{layer}\ntensors: [{name: weight, holds: fc_in}]\n")
+    return model, find_matrices(model, file)
+
+
+@pytest.mark.parametrize("kind", ["around", "again"])
+def test_a_model_that_cannot_begin_in_the_middle_is_run_whole(tmp_path: Path, states: States, kind: str) -> None:
+    model, matrices = around(tmp_path, kind)
+    resume = Resume(model, matrices, states)
+    x = torch.randn(3, 6)
+
+    @torch.no_grad()
+    def equal(stack: Stack) -> bool:
+        with stack.applied(matrices):
+            edited = resume.edited(dict.fromkeys(stack.by_matrix(matrices), str(stack)))
+            return torch.equal(resume.run(lambda: model(x), 0, edited), model(x))
+
+    stacks = [Stack([]), *[Stack([Edit(1, "fc_in", rank=rank)]) for rank in (1, 2, 3, 4)]]
+    with pytest.warns(UserWarning, match="every pass runs through the whole model"):
+        assert all(equal(stack) for stack in stacks)
+    assert not resume.works
+    assert not len(states)
+
+
+def test_one_block_at_several_places_counts_where_it_runs_first(tmp_path: Path, states: States) -> None:
+    model, _ = around(tmp_path, "plain")
+    model.layers[1] = model.layers[0]
+    resume = Resume(model, find_matrices(model, tmp_path / "around.yaml"), states)
+    assert len(resume.stages.modules) == 1
+    assert not resume.works
+
+
+def test_tied_matrices_count_as_the_earliest(tmp_path: Path, states: States) -> None:
+    model, _ = around(tmp_path, "plain")
+    model.layers[1].weight = model.layers[0].weight
+    matrices = find_matrices(model, tmp_path / "around.yaml")
+    resume = Resume(model, matrices, states)
+    assert [resume.stages.of[id] for id in matrices] == [0]
+    assert len(resume.stages.modules) == 2

@@ -52,9 +52,14 @@ def assert_alike(found, expected):
     assert found["log_loss"].tolist() == pytest.approx(expected["log_loss"].tolist(), abs=1e-5)
 
 
-@pytest.mark.parametrize("cache_gb", BUDGETS)
-@pytest.mark.parametrize("side", ["right", "left"])
-@pytest.mark.parametrize(("kind", "model"), [*((kind, "gptj") for kind in KINDS), ("token", "bert")])
+@pytest.mark.parametrize(
+    ("kind", "model", "side", "cache_gb"),
+    [
+        *((kind, "gptj", "left", BUDGETS[0]) for kind in KINDS),
+        *(("choice", "gptj", "right", cache_gb) for cache_gb in BUDGETS),
+        ("token", "bert", "right", BUDGETS[0]),
+    ],
+)
 def test_a_scorer_gives_what_the_task_gives(task, kind, model, side, cache_gb):
     made = task(kind, model, f"padding={side}")
     base = made.score(None, "validation")
