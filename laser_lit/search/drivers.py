@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from laser_lit.config_search import SearchConfig
-from laser_lit.search import collect, gradient, grid, optuna_driver, racing
+from laser_lit.search import collect, gradient, greedy, grid, optuna_driver, racing
 from laser_lit.search.cell import Cell
 from laser_lit.search.loop import Loop
 
@@ -12,6 +12,7 @@ Driver = Callable[[Loop, SearchConfig], Cell | None]
 DRIVERS: dict[str, Driver] = {
     "grid": grid.drive,
     "gradient": gradient.drive,
+    "greedy": greedy.drive,
     "racing": racing.drive,
     "optuna": optuna_driver.drive,
     "collect": collect.drive,

@@ -110,6 +110,22 @@ def test_text_is_searched_by_log_loss(evaluate, gptj, files):
     assert -run.record["search"]["base"] == pytest.approx(run.record["validation"]["base"]["log_loss"], rel=1e-6)
 
 
+@pytest.mark.parametrize("driver", ["gradient", "greedy", "racing", "auto", "optuna"])
+def test_every_driver_runs_from_end_to_end(evaluate, model, driver):
+    run = evaluate(*model, f"search={driver}", "search.rank=[1,4,16]", "search.verify=4", "search.trials=8")
+    search, cells = run.record["search"], read_cells(run.folder)
+    assert search["driver"] == ("racing" if driver == "auto" else driver)
+    assert search["scored"] == cells["complete"].sum() >= 1
+    assert search["candidates"] == 54
+    if driver in ("gradient", "greedy", "racing"):
+        assert cells.loc[cells["step"] == 0, "predicted"].notna().all()
+    if search["chosen"] is None:
+        assert run.record["laser"] is None
+    else:
+        assert run.record["validation"]["laser"]["accuracy"] == pytest.approx(search["chosen"])
+        assert search["chosen"] >= search["base"]
+
+
 @pytest.mark.parametrize("kind", ["choice", "generate"])
 def test_every_way_of_answering_can_be_searched(evaluate, gptj, files, kind):
     run = evaluate("model=local", f"model.path={gptj}", *files[kind], *GRID, "search.layers=-1", "controls=false")
