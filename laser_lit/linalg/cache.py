@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from laser_lit.errors import InputError
 from laser_lit.files import cache_folder, write_atomic
 from laser_lit.linalg.svd import Factors, Svd, factorize
 
@@ -30,17 +31,21 @@ class FactorCache:
     """Factors by content of the matrix, in memory and on disk; several processes may share a folder."""
 
     def __init__(
-        self, folder: Path | str | None = None, max_bytes: int = 10 * GIB, max_memory_bytes: int = GIB
+        self, folder: Path | str | None = None, max_bytes: int | None = None, max_memory_bytes: int = GIB
     ) -> None:
         """Opens a cache; nothing is created before the first factorization.
 
         Args:
             folder: where the factors lie; None takes factors/ in the cache folder (LASER_LIT_CACHE).
-            max_bytes: size of the folder beyond which the least recently used factors are removed.
+            max_bytes: size of the folder beyond which the least recently used factors are removed; None takes
+                LASER_LIT_CACHE_GB, in 1e9 bytes, else 10 GiB.
             max_memory_bytes: size of the factors that this process keeps at hand.
+
+        Raises:
+            InputError: LASER_LIT_CACHE_GB is no number of at least 0.
         """
         self.folder = Path(folder) if folder is not None else default_folder()
-        self.max_bytes = max_bytes
+        self.max_bytes = default_bytes() if max_bytes is None else max_bytes
         self.max_memory_bytes = max_memory_bytes
         self._memory: OrderedDict[str, Factors] = OrderedDict()
 
@@ -153,6 +158,24 @@ def _shared_cache(folder: Path) -> FactorCache:
 def default_folder() -> Path:
     """Returns factors/ in the cache folder (LASER_LIT_CACHE, else ~/.cache/laser_lit)."""
     return cache_folder() / "factors"
+
+
+def default_bytes() -> int:
+    """Returns the bound of the folder's size that LASER_LIT_CACHE_GB sets, else 10 GiB.
+
+    Raises:
+        InputError: it is no number of at least 0.
+    """
+    given = os.environ.get("LASER_LIT_CACHE_GB")
+    if not given:
+        return 10 * GIB
+    try:
+        size = float(given)
+    except ValueError:
+        size = -1.0
+    if not 0.0 <= size < float("inf"):
+        raise InputError(f"LASER_LIT_CACHE_GB={given}: must be a number of at least 0, in 1e9 bytes")
+    return int(size * 1e9)
 
 
 def content_hash(W: Tensor) -> str:

@@ -217,3 +217,16 @@ for turn in range(40):
     workers = [subprocess.Popen([sys.executable, "-W", "error", "-c", program, str(tmp_path)]) for _ in range(4)]
     assert [worker.wait(120) for worker in workers] == [0, 0, 0, 0]
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 3 * 2700
+
+
+@pytest.mark.parametrize(("given", "expected"), [("", 10 * 2**30), ("40", 40_000_000_000), ("0", 0)])
+def test_the_size_of_the_folder_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, expected: int):
+    monkeypatch.setenv("LASER_LIT_CACHE_GB", given)
+    assert FactorCache(tmp_path).max_bytes == expected
+
+
+@pytest.mark.parametrize("given", ["ten", "-1", "nan", "inf"])
+def test_a_size_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str):
+    monkeypatch.setenv("LASER_LIT_CACHE_GB", given)
+    with pytest.raises(InputError, match=f"LASER_LIT_CACHE_GB={given}"):
+        FactorCache(tmp_path)
