@@ -83,6 +83,16 @@ def test_gains_and_p_are_weighted_as_the_objective_is(make_loop: MakeLoop):
     assert row["gain_log_loss"] == pytest.approx(0.75 * 0.2 / 2)
 
 
+def test_a_prediction_is_of_a_single_edit_not_of_a_stack_that_ends_in_it(make_loop: MakeLoop):
+    loop = make_loop(FakeScorer(losses))
+    loop.predicted[A] = -0.5
+    loop.score((A,))
+    loop.score((Edit(1, "fc_in", rank=1), A))
+    alone, stacked = cell_table(loop, "greedy")["predicted"]
+    assert alone == -0.5
+    assert np.isnan(stacked)
+
+
 def test_p_is_weighted_as_the_objective_is(make_loop: MakeLoop):
     loop = make_loop(FakeScorer(lambda edits: losses(()) - 0.1 * len(edits) * np.sin(np.arange(ROWS))))
     loop.score((A,))
