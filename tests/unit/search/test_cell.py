@@ -10,14 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from searches import ROWS, FakeScorer
 
+from laser_lit.config_search import SearchConfig
 from laser_lit.edits.edit import Edit
+from laser_lit.models.matrices import MatrixMap
 from laser_lit.results.multiple import max_t
 from laser_lit.results.store import ResultsStore
+from laser_lit.search import grid
 from laser_lit.search.cell import Cell, Piece
 from laser_lit.search.loop import Loop
 from laser_lit.search.objective import Objective
 from laser_lit.search.rows import Rows
-from laser_lit.search.table import cell_table
+from laser_lit.search.space import Space
+from laser_lit.search.table import cell_table, path_rows
 
 A = Edit(0, "fc_in", rank=1)
 MakeLoop = Callable[..., Loop]
@@ -81,6 +85,24 @@ def test_gains_and_p_are_weighted_as_the_objective_is(make_loop: MakeLoop):
     assert row["gain_accuracy"] == pytest.approx(loop.objective.merit(cell)[0] - loop.objective.merit(loop.base)[0])
     assert 0 < row["gain_accuracy"] < alike["gain_accuracy"]
     assert row["gain_log_loss"] == pytest.approx(0.75 * 0.2 / 2)
+
+
+def test_a_steps_gain_is_over_the_step_before(make_loop: MakeLoop):
+    loop = make_loop(FakeScorer(lambda edits: losses(()) - 0.25 * len(edits)), objective="log_loss")
+    other = Edit(1, "fc_in", rank=2)
+    one, two = path_rows(loop, [loop.score((A,)), loop.score((A, other))])
+    assert [row["edits"] for row in (one, two)] == ["layer 0 fc_in rank 1", "layer 1 fc_in rank 2"]
+    assert one["gain"] == pytest.approx(0.25) == pytest.approx(two["gain"])
+    assert two["validation"] == pytest.approx(one["validation"] + 0.25)
+
+
+def test_of_equals_the_grid_takes_the_lowest_rank_of_the_last_layer(make_loop: MakeLoop, matrices: MatrixMap):
+    space = Space.of(matrices, matrix="fc_in", ranks=(1, 2, 4))
+    loop = make_loop(FakeScorer(lambda edits: losses(()) - 0.25 * len(edits)), space)
+    best = grid.drive(loop, SearchConfig(name="grid"))
+    assert best is not None
+    assert best.edits == (Edit(1, "fc_in", rank=1),)
+    assert [cell.edits[0].layer for cell in loop.cells] == [1, 1, 1, 0, 0, 0]
 
 
 def test_a_prediction_is_of_a_single_edit_not_of_a_stack_that_ends_in_it(make_loop: MakeLoop):
