@@ -15,24 +15,8 @@ from laser_lit.scoring.last_layer import LastLayer
 from laser_lit.scoring.requests import encode
 from laser_lit.scoring.stages import find_stages
 
-CAUSAL = ["gptj", "gpt2", "neox", "llama", "mixtral", "gemma2", "cohere", "bloom", "opt", "falcon", "falcon_alibi", "mpt"]
-FAMILIES = [*CAUSAL, "bert", "roberta", "deberta"]
-    "gptj",
-    "gpt2",
-    "neox",
-    "llama",
-    "mixtral",
-    "gemma2",
-    "cohere",
-    "bloom",
-    "opt",
-    "falcon",
-    "falcon_alibi",
-    "mpt",
-    "bert",
-    "roberta",
-    "deberta",
-]
+CAUSAL = ["gptj", "gpt2", "neox", "llama", "mixtral", "gemma2", "cohere", "bloom", "opt", "falcon", "mpt"]
+FAMILIES = [*CAUSAL, "falcon_alibi", "bert", "roberta", "deberta"]
 
 
 class Passes:
