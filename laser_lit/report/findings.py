@@ -47,12 +47,15 @@ def headline(record: Record) -> str:
         vain = f"N{nobody[1:]} beat the base on validation, so nothing was edited. " if in_vain(record) else ""
         return f"{vain}The model as it is: test {key} {value(base.get(key), share)} over {base.get('n', 0):,} examples."
     done = what_was_done(record)
-    if gain.accuracy is not None:
+    searched_loss = record.search is not None and record.search.objective == "log_loss"
+    if gain.accuracy is not None and not searched_loss:
         moved = f"test accuracy {value(base['accuracy'], True)} → {value(laser['accuracy'], True)}"
         size, bounds, p = f"{signed(gain.accuracy, True)} points", interval(gain.ci95, True), gain.p
     else:
-        moved = f"test perplexity {value(base.get('perplexity'), False)} → {value(laser.get('perplexity'), False)}"
-        size = "log loss gain unknown" if gain.log_loss is None else f"log loss gain {signed(gain.log_loss, False)}"
+        key = "perplexity" if gain.accuracy is None else "log_loss"
+        name = key.replace("_", " ")
+        moved = f"test {name} {value(base.get(key), False)} → {value(laser.get(key), False)}"
+        size = f"log loss gain {'unknown' if gain.log_loss is None else signed(gain.log_loss, False)}"
         bounds, p = interval(gain.log_loss_ci95, False), gain.log_loss_p
     chance = "" if p is None or p <= SAMPLE else f" That is within chance.{_loss_moved(gain)}"
     return (

@@ -53,6 +53,15 @@ def test_a_search_for_log_loss_speaks_of_nats(searched: Record):
     assert lines["  least gain it could detect"] == "unknown"
 
 
+def test_the_headline_speaks_of_what_was_searched_for(searched: Record):
+    by_loss = changed(searched, objective="log_loss", base=-1.888, chosen=-1.688)
+    gain = by_loss.test.gain
+    assert gain is not None
+    assert "test log loss" in headline(by_loss)
+    assert "points" not in headline(by_loss)
+    assert "points" in headline(searched)
+
+
 def test_the_guard_and_further_data_sets_are_named(searched: Record):
     config = {"search": {"also": ["bios"], "guard": {"data": "wikitext"}}}
     lines = search_lines(dataclasses.replace(changed(searched, guard=GUARD), config=config))
