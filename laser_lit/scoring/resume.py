@@ -85,30 +85,33 @@ class Resume:
         """
         self.states.keep(lambda key: wanted(key[0]))
 
-    def run(self, forward: Callable[[], T], batch: Hashable, edited: Edited) -> T:
+    def run(self, forward: Callable[[], T], batch: Hashable, edited: Edited, copies: int = 1) -> T:
         """Returns what a forward pass returns, under the weights as they are.
 
         Args:
             forward: runs the model once on the batch, without gradients.
             batch: a name of the batch, equal only for the same inputs.
             edited: what the weights are edited by, from `edited`.
+            copies: how many times over the pass has the batch, one after another; then nothing is recorded.
         """
         if not self.works:
             return forward()
         start = self._start(batch, edited)
         if not start or start in self._checked:
-            return self._pass(forward, start, batch, edited)
-        whole = forward()
+            return self._pass(forward, start, batch, edited, copies)
+        # First the pass in question: what a whole one leaves in the model (states of its own, say) would help it.
         try:
-            same = alike(whole, self._pass(forward, start, batch, edited))
+            resumed = self._pass(forward, start, batch, edited)
         except Exception:  # whatever a model does with what it is handed
-            same = False
-        self._learn(start, same)
+            resumed = None
+        whole = forward()
+        if resumed is None or telling(whole):
+            self._learn(start, resumed is not None and alike(whole, resumed))
         return whole
 
-    def _pass(self, forward: Callable[[], T], start: int, batch: Hashable, edited: Edited) -> T:
+    def _pass(self, forward: Callable[[], T], start: int, batch: Hashable, edited: Edited, copies: int) -> T:
         order: list[int] = []
-        with _wrapped(self.stages.modules, self._wrap(start, batch, edited, order)):
+        with _wrapped(self.stages.modules, self._wrap(start, batch, edited, order, copies)):
             result = forward()
         if order != sorted(order):
             self._give_up("its blocks do not run in the order of their numbers")
@@ -138,12 +141,15 @@ class Resume:
         return 0
 
     def _wrap(
-        self, start: int, batch: Hashable, edited: Edited, order: list[int]
+        self, start: int, batch: Hashable, edited: Edited, order: list[int], copies: int
     ) -> Callable[[int, Callable[..., Any]], Callable[..., Any]]:
         """Returns what makes a stage's forward out of its own: a stub before `start`, one that records after it."""
         sources = self.stages.sources(start)
         last = {self.stages.chains[source]: source for source in sources}
-        known = {chain: self.states.get((batch, stage, edited[stage + 1])) for chain, stage in last.items()}
+        known = {
+            chain: _repeated(self.states.get((batch, stage, edited[stage + 1])), copies)
+            for chain, stage in last.items()
+        }
         spare = {
             chain: _copied(known[chain])
             for chain, stage in last.items()
@@ -162,7 +168,8 @@ class Resume:
             def recording(*args: Any, **kwargs: Any) -> Any:
                 order.append(stage)
                 output = own(*args, **kwargs)
-                self._record(stage, output, batch, edited)
+                if copies == 1:
+                    self._record(stage, output, batch, edited)
                 return output
 
             return stub if stage < start else recording
@@ -206,6 +213,24 @@ def _copied(state: Any) -> Any:
     )
 
 
+def _repeated(state: Any, copies: int) -> Any:
+    """Returns the state of a batch that is there several times over; what all of its rows share stays as it is."""
+    if copies == 1:
+        return state
+    rows = max(
+        (leaf.shape[0] for leaf in pytree.tree_leaves(state) if isinstance(leaf, Tensor) and leaf.ndim), default=1
+    )
+
+    def repeat(leaf: Any) -> Any:
+        if not isinstance(leaf, Tensor) or not leaf.ndim or leaf.shape[0] != rows:
+            return leaf
+        if not any(leaf.stride()):
+            return leaf.new_full((), math.nan).expand(rows * copies, *leaf.shape[1:])
+        return leaf.repeat(copies, *[1] * (leaf.ndim - 1))
+
+    return pytree.tree_map(repeat, state)
+
+
 def _only_first(output: Any) -> Any:
     """Returns the output with NaN, which takes no memory, in the place of every tensor but the first."""
     leaves, spec = pytree.tree_flatten(output)
@@ -221,10 +246,23 @@ def alike(a: Any, b: Any) -> bool:
 
     Args:
         a: a tree of tensors; others of its leaves are not compared.
-        b: another one of the same form.
+        b: another one.
     """
-    pairs = zip(pytree.tree_leaves(a), pytree.tree_leaves(b), strict=True)
+    leaves = pytree.tree_leaves(a), pytree.tree_leaves(b)
+    if len(leaves[0]) != len(leaves[1]):
+        return False
+    pairs = zip(*leaves, strict=True)
     return all(_close(x, y) for x, y in pairs if isinstance(x, Tensor) and x.is_floating_point() and x.numel())
+
+
+def telling(result: Any) -> bool:
+    """Returns whether a result has numbers that another can be compared with: one of NaN alone is like any other.
+
+    Args:
+        result: a tree of tensors.
+    """
+    leaves = (leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor) and leaf.is_floating_point())
+    return any(bool(torch.isfinite(leaf).any()) for leaf in leaves)
 
 
 def _close(a: Tensor, b: Tensor) -> bool:

@@ -147,31 +147,41 @@ def test_hooks_of_others_stay_and_act_once(states: States) -> None:
     assert all(len(block._forward_hooks) == 1 for block in passes.resume.stages.modules)
 
 
-class Around(nn.Module):
-    """Two blocks, and a connection around them or a second run of the first."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self.kind = kind
-        self.layers = nn.ModuleList(nn.Linear(6, 6) for _ in range(2))
+class Leaving(nn.Linear):
+    """A block that keeps what it has put out last."""
 
     def forward(self, x: Tensor) -> Tensor:
-        first = self.layers[0](x)
-        second = self.layers[1](first)
-        return {"plain": second, "around": second + first, "again": self.layers[0](second)}[self.kind]
+        self.seen = super().forward(x)
+        return self.seen
 
 
-def around(tmp_path: Path, kind: str) -> tuple[Around, MatrixMap]:
+class Around(nn.Module):
+    """Blocks, and a connection around all but the first, by what that one leaves in itself too, or its second run."""
+
+    def __init__(self, kind: str, blocks: int) -> None:
+        super().__init__()
+        self.kind = kind
+        self.layers = nn.ModuleList(Leaving(6, 6) for _ in range(blocks))
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = last = self.layers[0](x)
+        for layer in self.layers[1:]:
+            last = layer(last)
+        after = {"around": lambda: first, "left": lambda: self.layers[0].seen, "again": lambda: self.layers[0](last)}
+        return last + after[self.kind]() if self.kind in after else last
+
+
+def around(tmp_path: Path, kind: str, blocks: int = 2) -> tuple[Around, MatrixMap]:
     torch.manual_seed(0)
-    model = Around(kind)
+    model = Around(kind, blocks)
     file = tmp_path / "around.yaml"
     file.write_text("model_types: [around]\nlayers: layers.{layer}\ntensors: [{name: weight, holds: fc_in}]\n")
     return model, find_matrices(model, file)
 
 
-@pytest.mark.parametrize("kind", ["around", "again"])
+@pytest.mark.parametrize("kind", ["around", "again", "left"])
 def test_a_model_that_cannot_begin_in_the_middle_is_run_whole(tmp_path: Path, states: States, kind: str) -> None:
-    model, matrices = around(tmp_path, kind)
+    model, matrices = around(tmp_path, kind, blocks=3)
     resume = Resume(model, matrices, states)
     x = torch.randn(3, 6)
 
@@ -181,11 +191,27 @@ def test_a_model_that_cannot_begin_in_the_middle_is_run_whole(tmp_path: Path, st
             edited = resume.edited(dict.fromkeys(stack.by_matrix(matrices), str(stack)))
             return torch.equal(resume.run(lambda: model(x), 0, edited), model(x))
 
-    stacks = [Stack([]), *[Stack([Edit(1, "fc_in", rank=rank)]) for rank in (1, 2, 3, 4)]]
+    edits = [Edit(layer, "fc_in", rank=rank) for rank in (1, 2, 3, 4) for layer in (0, 2)]
+    stacks = [Stack([]), *[Stack([edit]) for edit in edits]]
     with pytest.warns(UserWarning, match="every pass runs through the whole model"):
         assert all(equal(stack) for stack in stacks)
     assert not resume.works
     assert not len(states)
+
+
+def test_a_stack_that_ruins_the_model_shows_nothing_of_its_passes(tmp_path: Path, states: States) -> None:
+    model, matrices = around(tmp_path, "around", blocks=3)
+    resume = Resume(model, matrices, states)
+    x = torch.randn(3, 6)
+
+    @torch.no_grad()
+    def run(factor: float) -> Tensor:
+        return resume.run(lambda: model(x) * factor, 0, resume.edited({matrices.select(2, "fc_in")[0]: factor}))
+
+    assert torch.equal(run(1.0), model(x))
+    assert run(torch.nan).isnan().all()
+    with pytest.warns(UserWarning, match="every pass runs through the whole model"):
+        assert all(torch.equal(run(factor), model(x) * factor) for factor in (2.0, 3.0, 4.0, 5.0))
 
 
 def test_one_block_at_several_places_counts_where_it_runs_first(tmp_path: Path, states: States) -> None:
