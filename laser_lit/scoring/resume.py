@@ -101,7 +101,7 @@ class Resume:
             return self._pass(forward, start, batch, edited, copies)
         # First the pass in question: what a whole one leaves in the model (states of its own, say) would help it.
         try:
-            resumed = self._pass(forward, start, batch, edited)
+            resumed = self._pass(forward, start, batch, edited, copies)
         except Exception:  # whatever a model does with what it is handed
             resumed = None
         whole = forward()
