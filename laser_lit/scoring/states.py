@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from laser_lit.scoring.scratch import Scratch
+
 DISK_SHARE = 0.5
-"""Most of the disk's free space that states may take."""
+"""Most of the disk's free space that states may take, those of all processes that began about now together."""
 DEVICE_SHARE = 0.5
 """Most of an accelerator's free memory that a state may take and still stay there."""
 _PLAIN = (type(None), bool, int, float, str)
@@ -52,8 +54,9 @@ class States:
         """
         self.memory_bytes = memory_bytes
         self._file_bytes = file_bytes
+        self._spared = 0  # of the disk, which others write to as well
         self._parent = folder
-        self._folder: Path | None = None
+        self._scratch: Scratch | None = None
         self._entries: dict[Hashable, _Entry] = {}
         self._round = 0
         self._files = 0
@@ -77,9 +80,9 @@ class States:
     def close(self) -> None:
         """Forgets everything and removes the files."""
         self.keep(lambda key: False)
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        if self._scratch is not None:
+            self._scratch.close()
+            self._scratch = None
 
     def next_round(self) -> None:
         """Says that another stack is scored from here on."""
@@ -146,14 +149,16 @@ class States:
 
     def _to_file(self, entry: _Entry) -> bool:
         """Returns whether the entry lies in a file from here on."""
-        if self.in_files + entry.size > self.file_bytes:
+        if self.in_files + entry.size > self.file_bytes or self._free() - entry.size < self._spared:
             return False
-        path = self._new_path()
+        path = None
         try:
+            path = self._new_path()
             _write(path, entry.tensors)
         except OSError as error:  # a full disk: nothing more is written
-            warnings.warn(f"states are no longer kept in {path.parent}: {error}", stacklevel=3)
-            path.unlink(missing_ok=True)
+            warnings.warn(f"states are no longer kept in {self._parent or _temporary()}: {error}", stacklevel=3)
+            if path is not None:
+                path.unlink(missing_ok=True)
             self._file_bytes = 0
             return False
         entry.path, entry.tensors = path, []
@@ -172,14 +177,19 @@ class States:
     def file_bytes(self) -> int:
         """Most that lies in files."""
         if self._file_bytes is None:
-            self._file_bytes = int(DISK_SHARE * shutil.disk_usage(self._parent or _temporary()).free)
+            free = self._free()
+            self._file_bytes = int(DISK_SHARE * free)
+            self._spared = free - self._file_bytes
         return self._file_bytes
 
+    def _free(self) -> int:
+        return shutil.disk_usage(self._parent or _temporary()).free
+
     def _new_path(self) -> Path:
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="laser_lit_states_", dir=self._parent or _temporary()))
+        if self._scratch is None:
+            self._scratch = Scratch(self._parent or _temporary())
         self._files += 1
-        return self._folder / f"{self._files}.bin"
+        return self._scratch.folder / f"{self._files}.bin"
 
 
 def _temporary() -> str:

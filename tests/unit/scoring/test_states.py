@@ -1,6 +1,7 @@
 """States within their budgets, in memory and in files."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ def state(value: float, dtype: torch.dtype = torch.float32) -> torch.Tensor:
 
 
 def files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*/*"))
+    return sorted(folder.glob("*/*.bin"))
 
 
 @pytest.mark.parametrize("memory", [10**6, 0])
@@ -92,6 +93,25 @@ def test_the_files_are_bounded_by_the_free_disk(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: free)
     with States(0, None, tmp_path) as states:
         assert [states.put(n, state(n)) for n in range(4)] == [True, True, False, False]
+
+
+def test_what_others_write_meanwhile_counts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = SimpleNamespace(free=10 * SIZE)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: free)
+    with States(0, None, tmp_path) as states:
+        assert states.put(0, state(0))
+        free.free = 6 * SIZE - 1
+        assert not states.put(1, state(1))
+        free.free = 6 * SIZE
+        assert states.put(1, state(1))
+
+
+def test_a_folder_that_cannot_be_made_is_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: SimpleNamespace(free=10 * SIZE))
+    with States(0, 10 * SIZE, tmp_path / "none") as states:
+        with pytest.warns(UserWarning, match="no longer kept"):
+            assert not states.put(0, state(0))
+        assert not states.put(0, state(0))
 
 
 def test_the_files_go_after_an_exception_too(tmp_path: Path) -> None:
