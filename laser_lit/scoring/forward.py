@@ -46,7 +46,7 @@ def score_batch(
         if batch.max_new_tokens:
             new = continuations(model, batch.to(input_device(model)))
             return [RequestScore(n, generated=ids) for n, ids in zip(batch.numbers, new, strict=True)]
-        size = max(1, len(batch.numbers) * MAX_LOGITS // max(1, _logits_of(model, batch)))
+        size = max(1, len(batch.numbers) * MAX_LOGITS // max(1, logits_of(model, batch)))
         if size >= len(batch.numbers):
             return _score(model, batch, keep_logits, run)
         parts = [batch.part(start, start + size) for start in range(0, len(batch.numbers), size)]
@@ -60,7 +60,8 @@ def _check(model: Any) -> None:
         raise InputError("the model is in training mode, where dropout makes scores random; call model.eval() first")
 
 
-def _logits_of(model: Any, batch: Batch) -> int:
+def logits_of(model: Any, batch: Batch) -> int:
+    """Returns how many logits a pass of a batch computes."""
     positions = batch.rows.numel() if model.get_output_embeddings() is not None else batch.input_ids.numel()
     return positions * model.config.get_text_config().vocab_size
 

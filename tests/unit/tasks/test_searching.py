@@ -4,10 +4,13 @@ import pandas as pd
 import pytest
 import torch
 from checkpoints import data_arguments, save_checkpoint, save_data
+from weight_bits import bits, differing
 
 from laser_lit.data.registry import load_data
 from laser_lit.edits.edit import Edit
 from laser_lit.edits.stack import Stack
+from laser_lit.scoring.together import copied
+from laser_lit.tasks import searching
 from laser_lit.tasks.language import LanguageTask
 
 KINDS = ("token", "choice", "generate", "text")
@@ -91,3 +94,45 @@ def test_the_losses_are_those_of_the_table(task):
         loss = torch.stack(list(scorer.losses(rows))).sum()
         assert float(loss.detach()) == pytest.approx(scorer.score(None, rows)["log_loss"].mean(), abs=1e-5)
     assert loss.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shared"),
+    [("fc_in", True), ("out_proj", True), ("mlp", False)],  # two matrices in one edit are not one matrix
+)
+@pytest.mark.parametrize("kind", ["choice", "token", "generate"])
+def test_ranks_of_a_matrix_share_their_passes(task, kind, matrix, shared, monkeypatch):
+    made = task(kind)
+    held = Edit(0, "fc_out", rank=2)
+    stacks = [Stack([held, Edit(2, matrix, rank=rank)]) for rank in (1, 3, 7, 20)]
+    expected = [made.score(stack, "validation") for stack in stacks]
+    before = bits(made.model)
+    copies = []
+    monkeypatch.setattr(searching, "copied", lambda batch, n: copies.append(n) or copied(batch, n))
+    with made.searching("validation", 1.0) as scorer:
+        assert scorer.together is False  # on a CPU
+        scorer.score_many(stacks)
+        assert copies == []
+        scorer.together = True
+        for table, own in zip(scorer.score_many(stacks), expected, strict=True):
+            assert_alike(table, own)
+        assert set(copies) == ({3} if shared and kind != "generate" else set())
+        rows = [3, 1, 2]
+        for table, own in zip(scorer.score_many(stacks, rows), expected, strict=True):
+            assert_alike(table, own.iloc[rows])
+    assert differing(before, made.model) == set()
+    assert not any("forward" in module.__dict__ for module in made.model.modules())
+
+
+def test_ranks_of_a_matrix_come_one_by_one_where_memory_runs_out(task, monkeypatch):
+    made = task()
+    stacks = [Stack([Edit(1, "q_proj", rank=rank)]) for rank in (1, 2, 3)]
+
+    def fail(batch, copies):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(searching, "copied", fail)
+    with made.searching("validation", 1.0) as scorer:
+        scorer.together = True
+        for table, stack in zip(scorer.score_many(stacks), stacks, strict=True):
+            assert_alike(table, made.score(stack, "validation"))
