@@ -4,8 +4,8 @@
 
 Each step of the path tries every layer × matrix × rho of the LASER code's grid on top of the edits so far, one edit a
 matrix, and keeps the one of highest validation accuracy, of equals the lower log loss, if that beats the stack so far:
-the paper's rule, without the test of chance that search=greedy asks of a later edit. Nothing looks at the test split but
-the numbers that are printed. The last line is a JSON object.
+the paper's rule, without the test of chance that search=greedy asks of a later edit. Nothing looks at the test split
+but the numbers that are printed. The last line is a JSON object.
 """
 
 import argparse
