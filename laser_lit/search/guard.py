@@ -14,6 +14,7 @@ from laser_lit.config import config_hash
 from laser_lit.config_search import GuardConfig
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError, unknown_name
+from laser_lit.linalg.cache import FactorCache
 from laser_lit.results.store import Journal
 from laser_lit.scoring.batches import Batches, pad_token
 from laser_lit.scoring.divergence import Divergence
@@ -26,6 +27,8 @@ from laser_lit.tasks.base import Task
 log = logging.getLogger(__name__)
 
 KINDS = ("kl", "log_perplexity")
+KEPT = 0.05
+"""Share of a search's memory for the base's hidden states on each part of the text."""
 PARTS_BY_USE = {"choosing": PARTS[0], "held_out": PARTS[1]}
 
 
@@ -62,9 +65,11 @@ class Guard:
                 task.model,
                 task.matrices,
                 Batches(windows, pad_token(tokenizer), config.batch_size, side=config.padding),
+                KEPT * config.search.cache_gb,
             )
             for part, windows in self._text.parts.items()
         }
+        self._factors = FactorCache(max_memory_bytes=0)  # a stack is measured once
         self._refused: set[Edits] = set()
         self._content = {
             "model": {key: task.content()[key] for key in ("model", "architecture")},
@@ -139,7 +144,7 @@ class Guard:
         part = PARTS_BY_USE[use]
         key = config_hash({**self._content, "part": part, "edits": [asdict(edit) for edit in edits]})
         if key not in self._known:
-            found = self._divergences[part].of(Stack(edits) if edits else None)
+            found = self._divergences[part].of(Stack(edits, cache=self._factors) if edits else None)
             entry: dict[str, Any] = {"windows": len(np.unique(found.windows)), "tokens": len(found.windows)}
             for kind, values in (("kl", found.kl), ("log_perplexity", found.change)):
                 bound = upper_bound(values, found.windows)

@@ -33,6 +33,7 @@ def files(tmp_path_factory):
     folder = save_data(tmp_path_factory.mktemp("data"))
     picks = np.random.default_rng(0).integers(91, size=3000)
     (folder / "guard.txt").write_text(" ".join(f"w{i}" for i in picks))
+    (folder / "second.txt").write_text(" ".join(f"w{i}" for i in reversed(picks)))
     (folder / "other.txt").write_text(" ".join(f"word{i}" for i in picks))
     return folder
 
@@ -222,3 +223,43 @@ def test_several_data_sets_have_one_guard(make, files):
     also = {"name": "jsonl", "path": str(files / "choice.jsonl"), "prompt": "{question}", "answer": "label"}
     both = several(config, task, [{**also, "choices": "options"}])
     assert Guard(both, config).verdict(HARMLESS) == Guard(task, config).verdict(HARMLESS)
+
+
+def test_what_was_measured_is_known_to_the_next_run_of_the_same_model_and_text(make, tmp_path, monkeypatch):
+    measured = []
+    of = guards.Divergence.of
+
+    def counted(self, stack):
+        measured.append(stack)
+        return of(self, stack)
+
+    monkeypatch.setattr(guards.Divergence, "of", counted)
+
+    def measures(task, config, edits=HARMLESS):
+        measured.clear()
+        return Guard(task, config, tmp_path).verdict(edits), len(measured)
+
+    task, config = make("limit=10")
+    first, count = measures(task, config)
+    assert count == 2
+    strict = make("limit=0", "kind=log_perplexity")[1]
+    again, count = measures(task, strict)
+    assert (count, again["limit"]) == (0, 0.0)
+    assert again["mean"] != first["mean"]  # the other kind, from the same measurement
+    for fresh in ((task, make("tokens=300")[1]), (task, make("window=12")[1]), make(guard="second.txt")):
+        assert measures(*fresh)[1] == 2
+    assert measures(task, config, HARMFUL)[1] == 2
+    other, _ = make("limit=10")
+    vars(other)["_weights"] = "another"
+    assert measures(other, config)[1] == 2
+    assert measures(make()[0], config) == (first, 0)
+
+
+def test_the_base_is_kept_within_the_memory_of_the_search(make):
+    task, config = make("limit=10")
+    whole = Guard(task, config).verdict(HARMLESS)
+    config.search.cache_gb, config.batch_size = 1e-6, 4
+    pieces = Guard(task, config)
+    assert all(len(divergence._pieces) > 1 for divergence in pieces._divergences.values())
+    assert pieces.verdict(HARMLESS)["mean"] == pytest.approx(whole["mean"])
+    assert not pieces._factors._memory
