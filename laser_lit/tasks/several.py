@@ -1,7 +1,7 @@
 """One model on several data sets, each of which counts alike: the task of a search for one task-agnostic model."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from laser_lit.config_data import DataConfig, config_folder
 from laser_lit.data.example import TextSet
+from laser_lit.data.fingerprint import fingerprint
 from laser_lit.data.registry import load_data, named_config
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError, unknown_name
@@ -138,19 +139,21 @@ class SeveralScorer:
         """
         self._factors = factors
         self._scorers = dict(scorers)
+        self.together = all(scorer.together for scorer in scorers.values())
         self._starts = np.concatenate([[0], np.cumsum(sizes)])
 
     def score(self, stack: Stack | None, rows: Sequence[int] | None = None) -> pd.DataFrame:
         """Returns the table of some rows under a stack, without their weights; the weights are back afterwards."""
-        wanted = np.arange(self._starts[-1]) if rows is None else np.asarray(rows, dtype=np.int64)
-        places, stack = self._places(wanted), self._with_factors(stack)
-        tables = {
-            name: self._scorers[name].score(stack, (wanted[own] - start).tolist())
-            for name, start, own in places
-            if len(own)
-        }
-        order = np.argsort(np.concatenate([own for _, _, own in places]), kind="stable")
-        return _joined(tables).iloc[order].reset_index(drop=True)
+        stack = self._with_factors(stack)
+        (table,) = self._tables(rows, lambda scorer, own: [scorer.score(stack, own)])
+        return table
+
+    def score_many(self, stacks: Sequence[Stack], rows: Sequence[int] | None = None) -> list[pd.DataFrame]:
+        """Returns the tables of some rows under each of several stacks, data set by data set."""
+        made = [
+            stack if stack.cache else Stack(stack.edits, stack.combine, stack.svd, self._factors) for stack in stacks
+        ]
+        return self._tables(rows, lambda scorer, own: scorer.score_many(made, own))
 
     def hold(self, stack: Stack | None) -> None:
         """Says that the stacks to come extend this one."""
@@ -170,6 +173,18 @@ class SeveralScorer:
             if len(own):
                 for loss in self._scorers[name].losses((wanted[own] - start).tolist()):
                     yield loss * float(share)
+
+    def _tables(
+        self, rows: Sequence[int] | None, score: Callable[[Scorer, list[int]], list[pd.DataFrame]]
+    ) -> list[pd.DataFrame]:
+        """Returns the tables of some rows, from what a data set's scorer says of its own."""
+        wanted = np.arange(self._starts[-1]) if rows is None else np.asarray(rows, dtype=np.int64)
+        places = [(name, start, own) for name, start, own in self._places(wanted) if len(own)]
+        found = [score(self._scorers[name], (wanted[own] - start).tolist()) for name, start, own in places]
+        order = np.argsort(np.concatenate([own for _, _, own in places]), kind="stable")
+        names = [name for name, _, _ in places]
+        joined = (_joined(dict(zip(names, tables, strict=True))) for tables in zip(*found, strict=True))
+        return [table.iloc[order].reset_index(drop=True) for table in joined]
 
     def _with_factors(self, stack: Stack | None) -> Stack | None:
         if stack is None or stack.cache is not None:
@@ -194,13 +209,15 @@ def several(config: DictConfig, first: LanguageTask, names: Sequence[str | Mappi
         names: choices of `data=`, or mappings of `name` and the fields of `data` that differ from that choice.
 
     Raises:
-        InputError: no such data set, one without a name, or text beside questions under another objective than
-            log_loss.
+        InputError: no such data set, one without a name, one that is there already, or text beside questions under
+            another objective than log_loss.
     """
     tasks = {str(config.data.name): first}
     for given in names:
         data = _data_config(given, config.data.limit)
-        tasks[_free(data.name, tasks)] = first.on(_with_data(config, data), load_data(data))
+        task = first.on(_with_data(config, data), load_data(data))
+        _refuse_twice(task, tasks, given)
+        tasks[_free(data.name, tasks)] = task
     _check_objective({n: isinstance(task.examples, TextSet) for n, task in tasks.items()}, config.search.objective)
     return SeveralTasks(tasks)
 
@@ -228,6 +245,14 @@ def _free(name: str, taken: Mapping[str, Any]) -> str:
     if name not in taken:
         return name
     return next(f"{name} {number}" for number in range(2, len(taken) + 2) if f"{name} {number}" not in taken)
+
+
+def _refuse_twice(task: LanguageTask, others: Mapping[str, LanguageTask], given: object) -> None:
+    """Raises an error for examples that another task has, which would count twice."""
+    examples = fingerprint(task.examples)
+    for name, other in others.items():
+        if fingerprint(other.examples) == examples:
+            raise InputError(f"search.also: {given} has the examples of {name}, which would count twice: leave it out")
 
 
 def _check_objective(texts: Mapping[str, bool], objective: str) -> None:

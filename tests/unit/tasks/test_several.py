@@ -31,7 +31,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    return save_data(tmp_path_factory.mktemp("data"))
+    folder = save_data(tmp_path_factory.mktemp("data"))
+    (folder / "prose.txt").write_text(" ".join(reversed((folder / "text.txt").read_text().split())))
+    return folder
 
 
 @pytest.fixture
@@ -42,6 +44,7 @@ def make(composed, folder, files):
         "choice": {**rows, "path": str(files / "choice.jsonl"), "choices": "options"},
         "generate": {**rows, "path": str(files / "generate.jsonl"), "max_new_tokens": 4},
         "text": {"name": "text", "path": str(files / "text.txt"), "window": 12},
+        "prose": {"name": "text", "path": str(files / "prose.txt"), "window": 12},
     }
 
     def made(*kinds, overrides=(), first="token"):
@@ -187,7 +190,7 @@ def test_text_and_questions_have_no_mean_accuracy_but_a_mean_log_loss(make):
     gain = compare(base, laser, weight="weight")
     assert gain.accuracy is None
     assert gain.log_loss == pytest.approx(numbers["log_loss"] - task.metrics(laser)["log_loss"])
-    texts = make("text", first="text")
+    texts = make("prose", first="text")
     assert texts.objective(texts.score(None, "validation")) < 0
 
 
@@ -236,3 +239,5 @@ def test_a_limit_is_every_data_sets_and_a_data_set_needs_its_name(make, composed
         several(config, first, ["fevr"])
     with pytest.raises(InputError, match=r"unknown field in search\.also 'pth'; nearest: path"):
         several(config, first, [{"name": "text", "pth": "x"}])
+    with pytest.raises(InputError, match="has the examples of jsonl, which would count twice"):
+        make("choice", "choice")
