@@ -22,6 +22,7 @@ class FakeScorer:
         self.text = text
         self.asked: list[tuple[tuple[Edit, ...], tuple[int, ...]]] = []
         self.held: list[tuple[Edit, ...]] = []
+        self.together = False
 
     def score(self, stack: Stack | None, rows: Sequence[int] | None = None) -> pd.DataFrame:
         edits = () if stack is None else stack.edits
@@ -37,6 +38,9 @@ class FakeScorer:
                 "n_tokens": 1,
             }
         )
+
+    def score_many(self, stacks: Sequence[Stack], rows: Sequence[int] | None = None) -> list[pd.DataFrame]:
+        return [self.score(stack, rows) for stack in stacks]
 
     def hold(self, stack: Stack | None) -> None:
         self.held.append(() if stack is None else stack.edits)

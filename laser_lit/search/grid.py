@@ -15,9 +15,14 @@ def drive(loop: Loop, settings: SearchConfig) -> Cell | None:
         loop: scores the candidates.
         settings: of the search; only its shard is scored.
     """
-    part = loop.space.shard(settings.shard, settings.shards)
-    stacks = [(edit,) for edit in in_order(part).edits]
-    return loop.best([loop.score(edits) for edits in loop.track(stacks, "grid")])
+    part = in_order(loop.space.shard(settings.shard, settings.shards))
+    ranks = {edits[0]: [(edit,) for edit in edits] for edits in part.by_matrix().values()}
+    cells = []
+    for (edit,) in loop.track([(edit,) for edit in part.edits], "grid"):
+        if edit in ranks:
+            loop.prepare(ranks[edit])
+        cells.append(loop.score((edit,)))
+    return loop.best(cells)
 
 
 def in_order(space: Space) -> Space:

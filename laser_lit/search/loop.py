@@ -2,19 +2,20 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
-from laser_lit.config import config_hash
 from laser_lit.edits.edit import Edit
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
 from laser_lit.models.matrices import MatrixMap
 from laser_lit.results.store import ResultsStore
-from laser_lit.search.cell import Cell, Piece, failed
+from laser_lit.search.cell import Cell, Piece
+from laser_lit.search.known import Known
 from laser_lit.search.objective import Merit, Objective
 from laser_lit.search.progress import track
 from laser_lit.search.rows import Rows
@@ -87,14 +88,12 @@ class Loop:
         self.predicted: dict[Edit, float] = {}
         self.path: list[Cell] = []
         self.curve: list[tuple[float, Merit]] = []
-        self._store = store
-        self._content = {**content, "part": "validation"}
         self._guard = guard
         self._retry = retry
         self._progress = progress
-        self._known = store.pieces()
+        self._known = Known(store, {**content, "part": "validation"})
         self._asked: dict[Edits, Cell] = {}
-        self._tried: set[str] = set()
+        self._tried: set[Edits] = set()
         self.base = self.score(())
         if self.base.error is not None:
             raise InputError(f"the model cannot be scored as it is: {self.base.error}")
@@ -117,12 +116,12 @@ class Loop:
     @property
     def folder(self) -> Path:
         """Where the cells are kept."""
-        return self._store.folder
+        return self._known.folder
 
     @property
     def content(self) -> dict[str, Any]:
         """All that decides the scores besides edits."""
-        return dict(self._content)
+        return self._known.content
 
     @property
     def guarded(self) -> bool:
@@ -147,17 +146,33 @@ class Loop:
             n: first rows of the search's order; None is all.
         """
         n = self.size if n is None else min(n, self.size)
-        key = self._key(edits)
-        cell = self._assembled(edits, key, n)
-        again = (self._retry or not edits) and key not in self._tried  # what ailed the base may not be in the hash
+        cell = self._known.cell(edits, n)
+        again = (self._retry or not edits) and edits not in self._tried  # what ailed the base may not be in the hash
         if cell.n < n and (cell.error is None or again):
-            self._tried.add(key)
-            piece = self._scored(edits, cell.n, n)
-            self._store.add_piece(key, piece.to_json(), [_named(edit) for edit in edits])
-            self._known.setdefault(key, []).append(piece.to_json())
-            cell = self._assembled(edits, key, n)
+            self._tried.add(edits)
+            self._known.add(edits, self._scored(edits, cell.n, n))
+            cell = self._known.cell(edits, n)
         self._note(cell)
         return cell
+
+    def prepare(self, stacks: Sequence[Edits]) -> None:
+        """Scores stacks that no run has scored yet in passes that they share, where that is faster; `score` finds them.
+
+        Args:
+            stacks: that differ in the rank or kind of one matrix alone.
+        """
+        new = [edits for edits in stacks if self._known.cell(edits, self.size).n == 0 and not self.knows(edits)]
+        if not self.scorer.together or len(new) < 2:
+            return
+        begin = time.perf_counter()
+        try:
+            tables = self.scorer.score_many([Stack(edits) for edits in new], self.order.tolist())
+        except Exception as error:  # each is tried by itself then
+            log.info("stacks are scored one by one: %s", error)
+            return
+        seconds = (time.perf_counter() - begin) / len(new)
+        for edits, table in zip(new, tables, strict=True):
+            self._known.add(edits, _piece(edits, table, 0, seconds))
 
     def knows(self, edits: Edits) -> bool:
         """Returns whether a stack has been scored on all rows, or has failed, in this run or an earlier one.
@@ -165,12 +180,12 @@ class Loop:
         Args:
             edits: the stack.
         """
-        cell = self._assembled(edits, self._key(edits), self.size)
+        cell = self._known.cell(edits, self.size)
         return cell.error is not None or cell.n == self.size
 
     def refresh(self) -> None:
         """Reads what other processes have written since into the results folder."""
-        self._known = self._store.pieces()
+        self._known.refresh()
 
     def hold(self, edits: Edits) -> None:
         """Says that the stacks to come extend this one.
@@ -214,64 +229,13 @@ class Loop:
         """
         return track(list(stacks), label, self._progress)
 
-    def _key(self, edits: Edits) -> str:
-        return config_hash({**self._content, "edits": [_named(edit) for edit in edits]})
-
-    def _pieces(self, key: str) -> list[Piece]:
-        """Returns what was written down of a stack; what cannot be read is left out, and so is scored again."""
-        pieces = []
-        for entry in tuple(self._known.get(key, ())):
-            try:
-                pieces.append(Piece.from_json(entry))
-            except InputError as error:
-                log.warning("%s: %s; it is scored again", self._store.folder, error)
-                self._known[key].remove(entry)
-        return pieces
-
-    def _assembled(self, edits: Edits, key: str, most: int) -> Cell:
-        """Returns what is known of the first rows of a stack, or, where some are missing, why the last attempt failed.
-
-        Args:
-            edits: the stack.
-            key: of the stack.
-            most: rows, from the first on.
-        """
-        pieces = self._pieces(key)
-        parts: list[Piece] = []
-        n = 0
-        for piece in sorted((piece for piece in pieces if piece.error is None), key=lambda piece: piece.start):
-            if piece.start <= n < piece.stop:
-                correct = None if piece.correct is None else piece.correct[n - piece.start :]
-                parts.append(Piece(n, correct, piece.log_loss[n - piece.start :], piece.seconds))
-                n = piece.stop
-        errors = [piece.error for piece in pieces if piece.error is not None and piece.start >= n]
-        seconds = sum(piece.seconds for piece in pieces)
-        if errors and n < most:
-            return failed(edits, errors[-1], seconds)
-        corrects = [part.correct for part in parts if part.correct is not None]
-        losses = [part.log_loss for part in parts]
-        return Cell(
-            edits,
-            np.concatenate(corrects) if parts and len(corrects) == len(parts) else None,
-            np.concatenate(losses) if losses else np.zeros(0, dtype=np.float32),
-            seconds,
-        ).head(most)
-
     def _scored(self, edits: Edits, start: int, stop: int) -> Piece:
         begin = time.perf_counter()
         try:
             table = self.scorer.score(Stack(edits) if edits else None, self.order[start:stop].tolist())
         except Exception as error:  # one bad cell must not end a search of thousands
-            return self._failed(edits, start, begin, f"{type(error).__name__}: {error}")
-        correct = None if table["correct"].isna().any() else table["correct"].to_numpy(dtype=bool)
-        loss = table["log_loss"].to_numpy(dtype=np.float32)
-        if not np.isfinite(loss).all():
-            return self._failed(edits, start, begin, f"log loss infinite on {np.sum(~np.isfinite(loss))} rows")
-        return Piece(start, correct, loss, time.perf_counter() - begin)
-
-    def _failed(self, edits: Edits, start: int, begin: float, words: str) -> Piece:
-        log.warning("%s cannot be scored: %s", describe(edits) or "the base", words)
-        return Piece(start, None, np.zeros(0, dtype=np.float32), time.perf_counter() - begin, words)
+            return _failed(edits, start, time.perf_counter() - begin, f"{type(error).__name__}: {error}")
+        return _piece(edits, table, start, time.perf_counter() - begin)
 
     def _note(self, cell: Cell) -> None:
         before = self._asked.get(cell.edits)
@@ -284,5 +248,14 @@ class Loop:
             self.curve.append((self.cost, best))
 
 
-def _named(edit: Edit) -> dict[str, Any]:
-    return {key: getattr(edit, key) for key in ("layer", "matrix", "part", "kind", "rank")}
+def _piece(edits: Edits, table: pd.DataFrame, start: int, seconds: float) -> Piece:
+    correct = None if table["correct"].isna().any() else table["correct"].to_numpy(dtype=bool)
+    loss = table["log_loss"].to_numpy(dtype=np.float32)
+    if not np.isfinite(loss).all():
+        return _failed(edits, start, seconds, f"log loss infinite on {np.sum(~np.isfinite(loss))} rows")
+    return Piece(start, correct, loss, seconds)
+
+
+def _failed(edits: Edits, start: int, seconds: float, words: str) -> Piece:
+    log.warning("%s cannot be scored: %s", describe(edits) or "the base", words)
+    return Piece(start, None, np.zeros(0, dtype=np.float32), seconds, words)

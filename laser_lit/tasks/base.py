@@ -15,7 +15,13 @@ SPLITS = ("validation", "test")
 
 
 class Scorer(Protocol):
-    """Scores many stacks on one split, in this process, and computes nothing twice."""
+    """Scores many stacks on one split, in this process, and computes nothing twice.
+
+    Attributes:
+        together: whether `score_many` is faster than `score` for each.
+    """
+
+    together: bool
 
     def score(self, stack: Stack | None, rows: Sequence[int] | None = None) -> pd.DataFrame:
         """Returns the table of some rows under a stack; the weights are back afterwards.
@@ -23,6 +29,15 @@ class Scorer(Protocol):
         Args:
             stack: the edits; None scores the model as it is.
             rows: positions in the table of `Task.score`, and the order of the rows that come back; None is all of them.
+        """
+        ...
+
+    def score_many(self, stacks: Sequence[Stack], rows: Sequence[int] | None = None) -> list[pd.DataFrame]:
+        """Returns what `score` returns for each of several stacks, in passes that they share where they can.
+
+        Args:
+            stacks: at least one.
+            rows: as in `score`.
         """
         ...
 

@@ -178,6 +178,35 @@ def test_the_grid_scores_every_candidate_once_and_collect_finds_the_same(make_lo
     assert scorer.asked == []
 
 
+def test_the_ranks_of_a_matrix_share_their_passes_where_that_is_faster(make_loop: MakeLoop, monkeypatch):
+    scorer = FakeScorer(losses)
+    scorer.together = True
+    alone, groups = scorer.score, []
+
+    def many(stacks, rows):
+        groups.append([stack.edits for stack in stacks])
+        return [alone(stack, rows) for stack in stacks]
+
+    loop = make_loop(scorer)
+    monkeypatch.setattr(scorer, "score_many", many)
+    monkeypatch.setattr(scorer, "score", lambda *_: pytest.fail("scored alone"))
+    best = grid.drive(loop, SearchConfig(name="grid"))
+    assert best is not None
+    assert best.edits == (B,)
+    assert len(groups) == 12
+    assert all(len({edits[0].matrix for edits in group}) == 1 and len(group) == 3 for group in groups)
+    assert loop.cost == 36
+
+
+def test_a_shared_pass_that_fails_leaves_each_stack_to_itself(make_loop: MakeLoop, monkeypatch):
+    scorer = FakeScorer(losses)
+    scorer.together = True
+    monkeypatch.setattr(scorer, "score_many", lambda *_: 1 / 0)
+    loop = make_loop(scorer)
+    grid.drive(loop, SearchConfig(name="grid"))
+    assert all(cell.error is None and cell.n == ROWS for cell in loop.cells)
+
+
 def test_shards_of_the_grid_fill_one_folder_and_collect_says_what_is_missing(make_loop: MakeLoop):
     for shard in (0, 2):
         grid.drive(make_loop(FakeScorer(losses)), SearchConfig(name="grid", shard=shard, shards=3))

@@ -255,6 +255,6 @@ def test_searches_for_something_else_have_a_study_of_their_own(make_loop: MakeLo
         seed=int(change == "seed"),
     )
     if change == "content":
-        other._content["model"] = "another"
+        other.content["model"] = "another"
     drive(other, settings(trials=2, stack=3 if change == "stack" else 2))
     assert len(studies(tmp_path)) == 2
