@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from transformers.pytorch_utils import Conv1D
@@ -53,6 +54,8 @@ class LastLayer:
         try:
             with self.picked(batch):
                 same = alike(plain, forward())
+        except torch.OutOfMemoryError:
+            raise
         except Exception:  # whatever a block does that cannot be done to some of its positions
             same = False
         self._checked = telling(plain)

@@ -102,6 +102,8 @@ class Resume:
         # First the pass in question: what a whole one leaves in the model (states of its own, say) would help it.
         try:
             resumed = self._pass(forward, start, batch, edited, copies)
+        except torch.OutOfMemoryError:
+            raise
         except Exception:  # whatever a model does with what it is handed
             resumed = None
         whole = forward()
@@ -166,6 +168,8 @@ class Resume:
 
             @wraps(own)
             def recording(*args: Any, **kwargs: Any) -> Any:
+                if copies == 1 and stage in order:  # run several times: the last one counts
+                    self.states.drop((batch, stage, edited[stage + 1]))
                 order.append(stage)
                 output = own(*args, **kwargs)
                 if copies == 1:

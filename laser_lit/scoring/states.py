@@ -95,7 +95,21 @@ class States:
             wanted: of a key, whether it stays.
         """
         for key in [key for key in self._entries if not wanted(key)]:
-            self._drop(key)
+            self.drop(key)
+
+    def drop(self, key: Hashable) -> None:
+        """Drops an entry, if it is there."""
+        entry = self._entries.pop(key, None)
+        if entry is not None and entry.path is None:
+            self.in_memory -= entry.size
+        elif entry is not None and entry.path is not None:
+            self.in_files -= entry.size
+            entry.path.unlink(missing_ok=True)
+
+    def leave_memory(self) -> None:
+        """Drops what lies in memory, for good: what is put from here on goes to files."""
+        self.keep(lambda key: self._entries[key].path is not None)
+        self.memory_bytes = 0
 
     def get(self, key: Hashable) -> Any:
         """Returns a state as it was put, on the device that it was on; not to be changed in place.
@@ -164,14 +178,6 @@ class States:
         entry.path, entry.tensors = path, []
         self.in_files += entry.size
         return True
-
-    def _drop(self, key: Hashable) -> None:
-        entry = self._entries.pop(key)
-        if entry.path is None:
-            self.in_memory -= entry.size
-        else:
-            self.in_files -= entry.size
-            entry.path.unlink(missing_ok=True)
 
     @property
     def file_bytes(self) -> int:

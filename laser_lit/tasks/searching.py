@@ -141,7 +141,7 @@ class LanguageScorer:
         self._states.next_round()
         with stacks[0].applied(self._matrices), multiplied(module, weights):
             for batch in batches:
-                found, n = self._scores(copied(batch, len(stacks)), run), len(batch.numbers)
+                found, n = score_batch(self._model, copied(batch, len(stacks)), run=run), len(batch.numbers)
                 for number, own in enumerate(scores):
                     own += found[number * n : (number + 1) * n]
         return [tabulate(own) for own in scores]
@@ -159,7 +159,14 @@ class LanguageScorer:
         yield from self._losses(rows)
 
     def _scores(self, batch: Batch, run: Run) -> list[RequestScore]:
-        scores = score_batch(self._model, batch, run=run)
+        try:
+            scores = score_batch(self._model, batch, run=run)
+        except torch.OutOfMemoryError:
+            if not self._states.memory_bytes:
+                raise
+            self._states.leave_memory()
+            torch.cuda.empty_cache()
+            scores = score_batch(self._model, batch, run=run)
         self._heap.tidy()
         return scores
 

@@ -9,6 +9,7 @@ from weight_bits import bits, differing
 from laser_lit.data.registry import load_data
 from laser_lit.edits.edit import Edit
 from laser_lit.edits.stack import Stack
+from laser_lit.scoring.forward import score_batch
 from laser_lit.scoring.together import copied
 from laser_lit.tasks import searching
 from laser_lit.tasks.language import LanguageTask
@@ -136,3 +137,26 @@ def test_ranks_of_a_matrix_come_one_by_one_where_memory_runs_out(task, monkeypat
         scorer.together = True
         for table, stack in zip(scorer.score_many(stacks), stacks, strict=True):
             assert_alike(table, made.score(stack, "validation"))
+
+
+def test_states_make_room_for_a_pass_that_runs_out_of_memory(task, monkeypatch):
+    made = task("choice")
+    stack = Stack([Edit(1, "q_proj", rank=2)])
+    expected = made.score(stack, "validation")
+    passes = []
+
+    def fail_once(model, batch, run):
+        passes.append(len(scorer._states))
+        if len(passes) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return score_batch(model, batch, run=run)
+
+    with made.searching("validation", 1.0) as scorer:
+        monkeypatch.setattr(searching, "score_batch", fail_once)
+        assert_alike(scorer.score(stack), expected)
+        assert passes[1] > passes[2] == 0
+        assert scorer._states.in_memory == 0 < scorer._states.in_files  # from here on
+        assert_alike(scorer.score(stack), expected)
+        passes[:] = [0]
+        with pytest.raises(torch.OutOfMemoryError):
+            scorer.score(stack)
