@@ -49,6 +49,8 @@ def explain_launcher(error: Exception) -> str | None:
             "launch=slurm: this machine has no srun; start it on a login node of a Slurm cluster, or run the jobs "
             "side by side here with launch=joblib"
         )
+    if isinstance(error, ValueError) and "n_jobs == 0" in str(error):  # joblib's words
+        return "hydra.launcher.n_jobs=0: must be at least 1, or -1 for a job a core"
     return None
 
 

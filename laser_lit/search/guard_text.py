@@ -50,7 +50,10 @@ class GuardText:
         """
         guard = config.search.guard
         data = _data_config(config)
-        found = load_data(data, tokenizer)
+        try:
+            found = load_data(data, tokenizer)
+        except InputError as error:
+            raise InputError(f"search.guard.data={guard.data} search.guard.path={guard.path}: {error}") from error
         limit = context_length(model)
         window = guard.window if limit is None else min(guard.window, limit)
 

@@ -215,7 +215,11 @@ def several(config: DictConfig, first: LanguageTask, names: Sequence[str | Mappi
     tasks = {str(config.data.name): first}
     for given in names:
         data = _data_config(given, config.data.limit)
-        task = first.on(_with_data(config, data), load_data(data))
+        try:
+            examples = load_data(data)
+        except InputError as error:
+            raise InputError(f"search.also: {given}: {error}") from error
+        task = first.on(_with_data(config, data), examples)
         _refuse_twice(task, tasks, given)
         tasks[_free(data.name, tasks)] = task
     _check_objective({n: isinstance(task.examples, TextSet) for n, task in tasks.items()}, config.search.objective)

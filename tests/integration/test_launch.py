@@ -100,6 +100,13 @@ def test_slurm_where_there_is_none_is_said_in_words(command, model, monkeypatch)
     assert "Traceback" not in said.err
 
 
+def test_no_jobs_at_once_is_said_in_words(command, model):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="pip install 'laser_lit[launch]'")
+    said = command(*model, "launch=joblib", "hydra.launcher.n_jobs=0", "search=grid", *SHARDS)
+    assert (said.code, "Traceback" in said.err) == (1, False)
+    assert said.err.splitlines()[-1].startswith("error: hydra.launcher.n_jobs=0: must be at least 1")
+
+
 def test_shards_one_after_the_other_are_one_search(command, model, tmp_path):
     said = command("-m", *model, *GRID, *SHARDS, "search=grid", "launch=local", "paths.results=split")
     assert said.code == 0, said.err

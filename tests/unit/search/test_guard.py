@@ -214,6 +214,8 @@ def test_texts_and_models_that_do_not_go_together(make, composed, tmp_path, file
     masked = LanguageTask(config, load_data(config.data))
     with pytest.raises(InputError, match="makes no next-token predictions"):
         Guard(masked, config)
+    with pytest.raises(InputError, match=r"search\.guard\.data=text search\.guard\.path=.*none\.txt: .*no such file"):
+        Guard(*make(guard="none.txt"))
     with pytest.raises(InputError, match="unknown part of the guard text 'held out'; nearest: held_out"):
         Guard(*make()).verdict((), "held out")
 

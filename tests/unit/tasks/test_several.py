@@ -241,3 +241,5 @@ def test_a_limit_is_every_data_sets_and_a_data_set_needs_its_name(make, composed
         several(config, first, [{"name": "text", "pth": "x"}])
     with pytest.raises(InputError, match="has the examples of jsonl, which would count twice"):
         make("choice", "choice")
+    with pytest.raises(InputError, match=r"search\.also: .*none\.txt.*: no such file"):
+        several(config, first, [{"name": "text", "path": "none.txt"}])
