@@ -67,9 +67,7 @@ HELD_OUT = {
     "shakespeare, later": ("text/tinyshakespeare.txt", 500_000),
     "c4, later": ("c4/c4_sample.jsonl", 1_000_000),
     "truthfulqa": ("truthfulqa/mc_task.json", 3000),
-    "piqa": ("llm_adapters/dataset/piqa/test.json", 3000),
-    "winogrande": ("llm_adapters/dataset/winogrande/test.json", 3000),
-    "arc": ("llm_adapters/dataset/ARC-Challenge/test.json", 3000),
+    **{name: (f"llm_adapters/dataset/{name}/test.json", 3000) for name in ("piqa", "winogrande", "ARC-Challenge")},
 }
 BUDGETS = (0.02, 0.03, 0.05, 0.1, 0.2)
 BUDGET, DRAWS = 0.1, 1000
@@ -110,11 +108,7 @@ class Data:
 
 
 class Replay:
-    """A scorer that reads what another has scored.
-
-    Attributes:
-        gradient_rows: rows that gradients were taken on.
-    """
+    """A scorer that reads what another has scored, and counts the rows that gradients are taken on."""
 
     def __init__(self, tables: dict[Edits, pd.DataFrame], scorer: LanguageScorer) -> None:
         self.tables, self.scorer, self.gradient_rows = tables, scorer, 0
