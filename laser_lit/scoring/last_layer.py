@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +10,12 @@ from torch.utils import _pytree as pytree
 from transformers.pytorch_utils import Conv1D
 
 from laser_lit.models.matrices import GROUPS, MatrixMap
+from laser_lit.scoring.alike import alike, telling
 from laser_lit.scoring.batches import Batch
-from laser_lit.scoring.resume import alike, telling
 from laser_lit.scoring.stages import Stages
 
 MOST = 0.5
 """Largest share of a batch's positions that are read for which picking them out is worth it."""
-
-T = TypeVar("T")
 
 
 class LastLayer:

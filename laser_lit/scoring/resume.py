@@ -12,13 +12,9 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from laser_lit.models.matrices import MatrixId, MatrixMap
+from laser_lit.scoring.alike import alike, telling
 from laser_lit.scoring.stages import Stages, find_stages
 from laser_lit.scoring.states import States
-
-TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}
-"""Mean difference of a resumed pass from a whole one, in standard deviations of the result, that rounding explains."""
-COARSE = 2e-2
-"""The same in half precision."""
 
 T = TypeVar("T")
 Edited = tuple[Hashable, ...]
@@ -243,36 +239,3 @@ def _only_first(output: Any) -> Any:
         if leaves[place].is_floating_point():
             leaves[place] = leaves[place].new_full((), math.nan).expand(leaves[place].shape)
     return pytree.tree_unflatten(leaves, spec)
-
-
-def alike(a: Any, b: Any) -> bool:
-    """Returns whether two results differ by no more than rounding.
-
-    Args:
-        a: a tree of tensors; others of its leaves are not compared.
-        b: another one.
-    """
-    leaves = pytree.tree_leaves(a), pytree.tree_leaves(b)
-    if len(leaves[0]) != len(leaves[1]):
-        return False
-    pairs = zip(*leaves, strict=True)
-    return all(_close(x, y) for x, y in pairs if isinstance(x, Tensor) and x.is_floating_point() and x.numel())
-
-
-def telling(result: Any) -> bool:
-    """Returns whether a result has numbers that another can be compared with: one of NaN alone is like any other.
-
-    Args:
-        result: a tree of tensors.
-    """
-    leaves = (leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor) and leaf.is_floating_point())
-    return any(bool(torch.isfinite(leaf).any()) for leaf in leaves)
-
-
-def _close(a: Tensor, b: Tensor) -> bool:
-    tolerance = TOLERANCE.get(a.dtype, COARSE)
-    finite = torch.isfinite(a)
-    if not torch.equal(finite, torch.isfinite(b)):
-        return False
-    a, b = a[finite].float(), b[finite].float()
-    return a.numel() == 0 or float((a - b).abs().mean()) <= tolerance * max(float(a.std(correction=0)), 1e-30)

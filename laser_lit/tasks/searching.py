@@ -34,7 +34,7 @@ ASIDE = 2**26
 """Bytes that code, tables and the interpreter take, at most half of the budget."""
 TIDY = 0.68
 """Share of the budget by which the process may grow before free memory is handed back after each batch."""
-MOST_PLANS = 256
+MOST_PLANS = 32
 """Sets of rows whose batches are kept."""
 
 
