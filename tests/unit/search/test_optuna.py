@@ -2,16 +2,18 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 from searches import ROWS, FakeScorer
 
 from laser_lit.config_search import SearchConfig
 from laser_lit.edits.edit import Edit
+from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
 from laser_lit.search.loop import Loop
 from laser_lit.search.optuna_driver import drive
@@ -163,6 +165,25 @@ def test_what_another_process_scored_meanwhile_is_chosen_from(make_loop: MakeLoo
     assert found is not None
     assert found.edits == best.edits
     assert scorer.asked == []  # type: ignore[attr-defined]
+
+
+def test_what_another_process_scores_at_the_same_time_is_not_scored_again(make_loop: MakeLoop):
+    other = FakeScorer(losses)
+
+    class Beside(FakeScorer):
+        """Another process makes its trials when this one is to score its fifth piece."""
+
+        def score(self, stack: Stack | None, rows: Sequence[int] | None = None) -> pd.DataFrame:
+            if len(self.asked) == 5 and not other.asked:
+                drive(make_loop(other), settings(trials=20, shard=1, shards=2))
+            return super().score(stack, rows)
+
+    scorer = Beside(losses)
+    loop = make_loop(scorer)
+    drive(loop, settings(trials=20, shard=0, shards=2))
+    assert len(loop.cells) == 20
+    assert other.asked
+    assert not {edits for edits, _ in scorer.asked} & {edits for edits, _ in other.asked if edits}
 
 
 def test_a_stack_that_cannot_be_scored_is_a_failed_trial(make_loop: MakeLoop, tmp_path: Path):
