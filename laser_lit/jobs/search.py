@@ -161,7 +161,7 @@ def _found(
         curves=curves,
     )
     seconds = time.perf_counter() - begin
-    return Found(_laser(chosen, record, loop.guarded), record, cells, merit(chosen or loop.base)[0], seconds)
+    return Found(_laser(chosen, record, loop.guard is not None), record, cells, merit(chosen or loop.base)[0], seconds)
 
 
 def _laser(chosen: Cell | None, record: SearchRecord, guarded: bool) -> ConfiguredStack:

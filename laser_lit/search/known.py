@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,14 +26,9 @@ class Known:
             store: of the folder.
             content: all that decides the scores besides edits.
         """
-        self.content = dict(content)
+        self._content = dict(content)
         self._store = store
         self._entries = store.pieces()
-
-    @property
-    def folder(self) -> Path:
-        """Where the cells are kept."""
-        return self._store.folder
 
     def refresh(self) -> None:
         """Reads what other processes have written since."""
@@ -80,7 +74,7 @@ class Known:
         ).head(most)
 
     def _key(self, edits: Edits) -> str:
-        return config_hash({**self.content, "edits": [_named(edit) for edit in edits]})
+        return config_hash({**self._content, "edits": [_named(edit) for edit in edits]})
 
     def _pieces(self, key: str) -> list[Piece]:
         """Returns what was written down of a stack; what cannot be read is left out, and so is scored again."""

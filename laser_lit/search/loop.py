@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,65 +34,49 @@ class Guard(Protocol):
         ...
 
 
+@dataclass(eq=False)
 class Loop:
-    """Scores stacks for a driver.
+    """Scores stacks for a driver; when made, it reads what is known already and scores the base.
 
     Attributes:
         scorer: of the validation split.
         space: the candidates.
         objective: what is maximised.
-        matrices: the model's.
         rows: the validation rows in the search's order.
+        matrices: the model's.
+        store: where cells are kept.
+        content: all that decides the scores besides edits; see `Task.content`.
         seed: of every random choice.
+        guard: what a stack must pass before it is chosen.
+        retry: score cells again that failed before.
+        progress: show a progress bar.
         base: the model as it is, on all rows.
         predicted: change of the mean log loss that a gradient predicted for a candidate; for the report.
         path: accepted steps of a greedy search.
         curve: (cost in whole cells, merit of the best complete cell) after every complete cell.
+
+    Raises:
+        InputError: the model cannot be scored as it is.
     """
 
-    def __init__(
-        self,
-        scorer: Scorer,
-        space: Space,
-        objective: Objective,
-        rows: Rows,
-        matrices: MatrixMap,
-        store: ResultsStore,
-        content: Mapping[str, Any],
-        *,
-        seed: int = 0,
-        guard: Guard | None = None,
-        retry: bool = False,
-        progress: bool = False,
-    ) -> None:
-        """Reads what is known already and scores the base.
+    scorer: Scorer
+    space: Space
+    objective: Objective
+    rows: Rows
+    matrices: MatrixMap
+    store: ResultsStore
+    content: Mapping[str, Any]
+    seed: int = field(default=0, kw_only=True)
+    guard: Guard | None = field(default=None, kw_only=True)
+    retry: bool = field(default=False, kw_only=True)
+    progress: bool = field(default=False, kw_only=True)
+    predicted: dict[Edit, float] = field(default_factory=dict, init=False)
+    path: list[Cell] = field(default_factory=list, init=False)
+    curve: list[tuple[float, Merit]] = field(default_factory=list, init=False)
 
-        Args:
-            scorer: of the validation split.
-            space: the candidates.
-            objective: what is maximised.
-            rows: the validation rows in the search's order.
-            matrices: the model's.
-            store: where cells are kept.
-            content: all that decides the scores besides edits; see `Task.content`.
-            seed: of every random choice.
-            guard: what a stack must pass before it is chosen.
-            retry: score cells again that failed before.
-            progress: show a progress bar.
-        """
-        self.scorer = scorer
-        self.space = space
-        self.objective = objective
-        self.rows = rows
-        self.matrices = matrices
-        self.seed = seed
-        self.predicted: dict[Edit, float] = {}
-        self.path: list[Cell] = []
-        self.curve: list[tuple[float, Merit]] = []
-        self._guard = guard
-        self._retry = retry
-        self._progress = progress
-        self._known = Known(store, {**content, "part": "validation"})
+    def __post_init__(self) -> None:
+        self.content = {**self.content, "part": "validation"}
+        self._known = Known(self.store, self.content)
         self._asked: dict[Edits, Cell] = {}
         self._tried: set[Edits] = set()
         self.base = self.score(())
@@ -116,17 +101,7 @@ class Loop:
     @property
     def folder(self) -> Path:
         """Where the cells are kept."""
-        return self._known.folder
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """All that decides the scores besides edits."""
-        return self._known.content
-
-    @property
-    def guarded(self) -> bool:
-        """Whether a stack must pass a guard before it is chosen."""
-        return self._guard is not None
+        return self.store.folder
 
     @property
     def cost(self) -> float:
@@ -147,7 +122,7 @@ class Loop:
         """
         n = self.size if n is None else min(n, self.size)
         cell = self._known.cell(edits, n)
-        again = (self._retry or not edits) and edits not in self._tried  # what ailed the base may not be in the hash
+        again = (self.retry or not edits) and edits not in self._tried  # what ailed the base may not be in the hash
         if cell.n < n and (cell.error is None or again):
             self._tried.add(edits)
             self._known.add(edits, self._scored(edits, cell.n, n))
@@ -208,7 +183,7 @@ class Loop:
         for cell in sorted(complete, key=lambda cell: merits[id(cell)], reverse=True):
             if merits[id(cell)] <= least:
                 return None
-            if self._guard is None or self._guard.passes(cell.edits):
+            if self.guard is None or self.guard.passes(cell.edits):
                 return cell
         return None
 
@@ -227,7 +202,7 @@ class Loop:
             stacks: to be scored.
             label: what is being done.
         """
-        return track(list(stacks), label, self._progress)
+        return track(list(stacks), label, self.progress)
 
     def _scored(self, edits: Edits, start: int, stop: int) -> Piece:
         begin = time.perf_counter()
