@@ -41,7 +41,9 @@ def check_search(config: DictConfig, processes: int) -> None:
             f"search={search.name} with {processes} processes: a search runs in one process a job. Split it with "
             "-m search.shard=0,1 search.shards=2 and a launcher, one device a job (docs/scaling.md)"
         )
-    typed = _typed_laser()
+    if search.shards == 1 and any(text.startswith("search.shard=") for text in _typed()):
+        raise InputError(f"search.shard={search.shard} without search.shards: say into how many parts, search.shards=4")
+    typed = [text for text in _typed() if text.startswith(("laser=", "laser."))]
     if typed:
         raise InputError(f"search={search.name} chooses the edits, so {', '.join(typed)} would count for nothing")
 
@@ -77,6 +79,7 @@ def _check_values(search: DictConfig) -> None:
 def _refuse_guard_without_text(guard: DictConfig) -> None:
     defaults = OmegaConf.structured(GuardConfig)
     typed = [f"search.guard.{key}={guard[key]}" for key in defaults if key != "data" and guard[key] != defaults[key]]
+    typed = typed or [text for text in _typed() if text.startswith("search.guard.") and not text.endswith("=null")]
     if guard.data is None and typed:
         raise InputError(
             f"{', '.join(typed)} would count for nothing: say what text guards, as in search.guard.data=text "
@@ -84,9 +87,8 @@ def _refuse_guard_without_text(guard: DictConfig) -> None:
         )
 
 
-def _typed_laser() -> list[str]:
-    """Returns what the user typed about laser."""
+def _typed() -> list[str]:
+    """Returns what the user typed, a field=value each."""
     if not HydraConfig.initialized():
         return []
-    typed = [str(override) for override in HydraConfig.get().overrides.task]
-    return [text for text in typed if text.lstrip("+~").startswith(("laser=", "laser."))]
+    return [str(override).lstrip("+~") for override in HydraConfig.get().overrides.task]

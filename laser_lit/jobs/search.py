@@ -1,5 +1,6 @@
 """`search=`: a driver chooses a stack on validation; the job that scores it on test is `laser_lit.jobs.evaluate`."""
 
+import sys
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -60,15 +61,15 @@ def search(task: Task, store: ResultsStore, config: DictConfig) -> Found:
     """
     settings: SearchConfig = OmegaConf.to_object(config.search)  # type: ignore[assignment]
     begin = time.perf_counter()
+    space = Space.of(
+        task.matrices, settings.layers, settings.matrices, settings.rho, settings.rank, tuple(settings.kinds)
+    )
+    guard = Guard.of(task, config, store.folder)
     content = task.content()
     key = config_hash({**content, "part": "validation"})
     base = store.base_table(key, partial(task.score, None, "validation"))
     rows = Rows.of(base, row_weights(base), config.seed)
     objective = Objective(_objective(settings, base), rows.weights)
-    space = Space.of(
-        task.matrices, settings.layers, settings.matrices, settings.rho, settings.rank, tuple(settings.kinds)
-    )
-    guard = Guard.of(task, config, store.folder)
     with task.searching("validation", settings.cache_gb) as scorer:
         loop = Loop(
             *(scorer, space, objective, rows, task.matrices, store, content),
@@ -77,7 +78,7 @@ def search(task: Task, store: ResultsStore, config: DictConfig) -> Found:
             retry=settings.retry,
             progress=config.trainer.progress_bar,
         )
-        chosen = DRIVERS[settings.name](loop, settings)
+        chosen = _driven(loop, settings)
     _refuse_all_failed(loop)
     study = config_hash({**content, "objective": objective.name})
     curves = () if is_shard(config) else _curves(loop, settings.name, store, study)  # a part's cost is no search's
@@ -94,6 +95,18 @@ def is_shard(config: DictConfig) -> bool:
         config: the whole evaluation config.
     """
     return config.search.name in SHARDED and config.search.shards > 1
+
+
+def _driven(loop: Loop, settings: SearchConfig) -> Cell | None:
+    """Returns what the driver chooses; a search that is interrupted says what is kept of it."""
+    try:
+        return DRIVERS[settings.name](loop, settings)
+    except KeyboardInterrupt:
+        print(  # noqa: T201
+            f"\n{len(loop.cells):,} stacks are kept in {loop.folder}; the same command goes on from there",
+            file=sys.stderr,
+        )
+        raise
 
 
 def _objective(settings: SearchConfig, base: pd.DataFrame) -> str:

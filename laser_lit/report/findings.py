@@ -162,7 +162,9 @@ def opened(record: Record) -> str:
         return "How often this test split has been scored before is not known."
     times = "once" if count == 1 else f"{count:,} times"
     caution = "" if count == 1 else "; the best of several looks is too good"
-    return f"The test split of this model and data has been scored {times}{caution}."
+    return (
+        f"The test split of this model and data has been scored {times}, by the count of this results folder{caution}."
+    )
 
 
 def _baseline_notices(record: Record) -> list[str]:

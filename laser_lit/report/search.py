@@ -58,8 +58,11 @@ def _gains(record: Record, search: SearchRecord, chosen: float) -> dict[str, str
     found, (gain, ci95, p) = chosen - search.base, tested(record)
     all_tried = search.driver in _EXHAUSTIVE and search.scored >= search.candidates
     unseen = "" if all_tried else "; what was not scored in full is not in it"
+    by = (
+        "what the choice went by" if found else "a tie, in which the log loss chose: search.objective=log_loss shows it"
+    )
     lines = {
-        f"validation gain, {unit(search)}": f"{signed(found, share)}, what the choice went by",
+        f"validation gain, {unit(search)}": f"{signed(found, share)}, {by}",
         "  p, max-T over those scored": (p_value(search.adjusted_p).removeprefix("p = ") or "unknown") + unseen,
         "  cells that gain, that p ≤ .05": f"{search.improving:,} of {search.scored:,}",
     }

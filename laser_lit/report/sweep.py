@@ -70,7 +70,10 @@ def find_runs(folder: Path) -> list[Path]:
     """
     found = [file.parent for file in folder.rglob(records.FILE) if not _hidden(file.relative_to(folder))]
     if not found:
-        raise InputError(f"no {records.FILE} at or below {folder}: give the folder of a finished run, or of several")
+        raise InputError(
+            f"no {records.FILE} at or below {folder}: give the folder of a finished run, or of several "
+            "(a job that did a shard of a search leaves none: search=collect chooses among what the shards have scored)"
+        )
     return sorted(found, key=lambda path: _natural(path.relative_to(folder)))
 
 

@@ -27,6 +27,9 @@ LATE = Decimal("0.6")
 """`layers=late` starts at this share of the layers: the reference's own grid takes the last 40 %."""
 
 
+WORDS = ("all", "late")
+
+
 @dataclass(frozen=True)
 class Space:
     """Candidates, matrix by matrix and in each from the lowest rank to the highest.
@@ -63,6 +66,8 @@ class Space:
         for kind in kinds:
             if kind not in KINDS:
                 raise unknown_name("kind in search.kinds", kind, KINDS)
+        if isinstance(layers, str) and layers not in WORDS and not layers.lstrip("-").isdigit():
+            raise unknown_name("search.layers", layers, WORDS)
         shares = _shares(rhos) if ranks is None else ()
         for rank in ranks or ():
             if rank < 1:
@@ -73,7 +78,11 @@ class Space:
                 kept = [None] if kind == "zero" else _ranks(d, shares, ranks)
                 edits += [Edit(layer, name, rank=rank, kind=kind, part=part) for rank in kept]
         if not edits:
-            raise InputError("the search has no candidates: every rank is the full one; give search.rho or search.rank")
+            given = f"search.rho={rhos}" if ranks is None else f"search.rank={list(ranks)}"
+            most = max(_places(matrices, layers, matrix).values()) - 1
+            raise InputError(
+                f"{given} leaves no candidates: every rank is the full one; the highest useful one is {most}"
+            )
         return cls(tuple(edits))
 
     def __len__(self) -> int:

@@ -83,7 +83,7 @@ def test_summary_tables_and_provenance_are_there(record: Record, predictions: pd
         "transformer.h.2.mlp.fc_in.weight",
         "python evaluate.py model=facts laser=file laser.path=stack.yaml",
         "single-token bias",
-        "has been scored 3 times",
+        "has been scored 3 times, by the count of this results folder",
         record.config_hash,
         "0123456789abcdef-dirty",
         "1,234,567",
