@@ -45,8 +45,8 @@ def _map(scored: pd.DataFrame, search: SearchRecord) -> Table | None:
     tops = heads.groupby("head")["gain"].max().nlargest(SHOWN_ROWS).index
     heads = heads[heads["head"].isin(tops)]
     order = heads.drop_duplicates("head").to_dict("records")
-    fewer = "" if scored["complete"].astype(bool).all() else "; some on fewer rows"
-    table = plain_table(f"Best gain over ranks of single edits, {unit(search)} (* adjusted p ≤ .05{fewer})")
+    fewer = "" if scored["complete"].astype(bool).all() else "; some partial"
+    table = plain_table(f"Best gain over ranks, {unit(search)} (* adjusted p ≤ .05{fewer})")
     table.add_column("layer", no_wrap=True)
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)

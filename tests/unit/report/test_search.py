@@ -100,7 +100,7 @@ def test_what_the_adjusted_p_leaves_out_is_said(searched: Record, driver: str, s
 def test_the_terminal_shows_lines_and_map_within_80_columns(searched: Record, cells: pd.DataFrame):
     text = printed(changed(searched, guard=GUARD), cells)
     assert max(map(len, text.splitlines())) <= 80
-    heads, _, *rows = text[text.index("Best gain over ranks of single edits, points") :].splitlines()[1:6]
+    heads, _, *rows = text[text.index("Best gain over ranks, points") :].splitlines()[1:6]
     assert heads.split() == ["layer", "q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_out"]
     best = cells[(cells["layer"] == 2) & (cells["matrix"] == "fc_in")]["gain_accuracy"].max()
     assert rows[2].split()[0] == "2"
