@@ -12,6 +12,7 @@ from transformers.pytorch_utils import Conv1D
 from laser_lit.models.matrices import GROUPS, MatrixMap
 from laser_lit.scoring.alike import alike, telling
 from laser_lit.scoring.batches import Batch
+from laser_lit.scoring.sections import module_name, outermost
 from laser_lit.scoring.stages import Stages
 
 MOST = 0.5
@@ -46,7 +47,7 @@ class LastLayer:
             batch: on the model's device.
             forward: a forward pass of it.
         """
-        if self._checked or not self._worth(batch):
+        if self._checked or not self.picks(batch):
             return
         plain = forward()
         try:
@@ -68,7 +69,7 @@ class LastLayer:
             batch: on the model's device.
         """
         with ExitStack() as hooks:
-            if self._worth(batch):
+            if self.picks(batch):
                 for entries, exit in self._spans:
                     places = _Places(batch)
                     for entry in entries:
@@ -77,7 +78,12 @@ class LastLayer:
                     hooks.callback(exit.register_forward_hook(places.put).remove)
             yield
 
-    def _worth(self, batch: Batch) -> bool:
+    def picks(self, batch: Batch) -> bool:
+        """Returns whether positions of a batch are picked out.
+
+        Args:
+            batch: on any device.
+        """
         read, all = batch.rows.numel(), batch.input_ids.numel()
         return bool(self._spans) and read <= MOST * all and not any(map(_hooked, self._watched))
 
@@ -132,38 +138,20 @@ def _spans(model: nn.Module, matrices: MatrixMap, stages: Stages) -> list[tuple[
         return []
     names = {id: matrices[id].name for id in matrices if stages.of[id] == len(stages.modules) - 1}
     block = next((name for name, module in model.named_modules() if module is stages.modules[-1]), None)
-    mlp = {id.matrix: _module_name(name) for id, name in names.items() if id.matrix in GROUPS["mlp"]}
-    rest = [_module_name(name) for id, name in names.items() if id.matrix not in GROUPS["mlp"]]
+    mlp = {id.matrix: module_name(name) for id, name in names.items() if id.matrix in GROUPS["mlp"]}
+    rest = [module_name(name) for id, name in names.items() if id.matrix not in GROUPS["mlp"]]
     if block is None or not mlp:
         return []
     modules = dict(model.named_modules())
-    inside = _outermost(list(mlp.values()), block, rest)
+    inside = outermost(list(mlp.values()), block, rest)
     if inside is not None:
         spans = [([modules[inside]], modules[inside])]
     else:
         entries = [modules[name] for matrix, name in mlp.items() if matrix != "fc_out"]
         spans = [(entries, modules[mlp["fc_out"]])] if entries and "fc_out" in mlp else []
         spans = [span for span in spans if all(_is_linear(module) for module in (*span[0], span[1]))]
-    outs = [modules[_module_name(name)] for id, name in names.items() if id.matrix == "out_proj"]
+    outs = [modules[module_name(name)] for id, name in names.items() if id.matrix == "out_proj"]
     return spans + [([out], out) for out in outs[-1:] if _is_linear(out)]
-
-
-def _outermost(names: list[str], block: str, others: list[str]) -> str | None:
-    """Returns the outermost module inside the block that has all of these modules and none of the others."""
-    found, words = None, names[0].split(".")
-    while len(words) > len(block.split(".")):
-        path = ".".join(words)
-        if not all(name == path or name.startswith(f"{path}.") for name in names):
-            words = words[:-1]
-            continue
-        if any(other == path or other.startswith(f"{path}.") for other in others):
-            break
-        found, words = path, words[:-1]
-    return found
-
-
-def _module_name(parameter: str) -> str:
-    return parameter.rpartition(".")[0]
 
 
 def _is_linear(module: nn.Module) -> bool:

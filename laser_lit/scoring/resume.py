@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -13,11 +13,12 @@ from torch.utils import _pytree as pytree
 
 from laser_lit.models.matrices import MatrixId, MatrixMap
 from laser_lit.scoring.alike import alike, telling
+from laser_lit.scoring.sections import Place, Sections, Watch
 from laser_lit.scoring.stages import Stages, find_stages
 from laser_lit.scoring.states import States
 
 T = TypeVar("T")
-Edited = tuple[Hashable, ...]
+Edited = tuple[frozenset[tuple[MatrixId, Hashable]], ...]
 """What a stack edits below each stage, from stage 0 (nothing) to the number of stages (all)."""
 
 
@@ -29,6 +30,9 @@ class Resume:
     blocks before it: that, with the batch, is what a state is kept under. Of several tensors that a block puts out
     (attention weights, say) the first is kept and the others are handed on as NaN, unless the model turns out to use
     them.
+
+    Of the first block that is edited, the attention or the MLP is left out where the edit does not reach it and there
+    is memory to spare for its output.
 
     The first pass from each stage is compared with a whole one. A model in which they differ (one with connections
     around blocks, say) is run whole from then on.
@@ -48,6 +52,7 @@ class Resume:
         self._held = self.edited({})
         self._checked: set[int] = set()
         self._lean = True
+        self._sections: Sections | None = Sections(model, matrices, self.stages)
 
     def edited(self, edits: Mapping[MatrixId, Hashable]) -> Edited:
         """Returns what is edited below each stage.
@@ -56,7 +61,7 @@ class Resume:
             edits: for each matrix that is edited, what is done to it.
         """
         stages = sorted({self.stages.of[id] for id in edits})
-        below: list[Hashable] = [frozenset()]
+        below: list[frozenset[tuple[MatrixId, Hashable]]] = [frozenset()]
         for stage in range(len(self.stages.modules)):
             last = below[-1]
             if stage in stages:
@@ -109,12 +114,50 @@ class Resume:
 
     def _pass(self, forward: Callable[[], T], start: int, batch: Hashable, edited: Edited, copies: int) -> T:
         order: list[int] = []
-        with _wrapped(self.stages.modules, self._wrap(start, batch, edited, order, copies)):
+        watches = self._watches(start, batch, edited, copies)
+        with ExitStack() as wrapped:
+            wrapped.enter_context(_wrapped(self.stages.modules, self._wrap(start, batch, edited, order, copies)))
+            for watch in watches:
+                wrapped.enter_context(_wrapped(watch.modules, watch.wrap))
             result = forward()
         if order != sorted(order):
             self._give_up("its blocks do not run in the order of their numbers")
             return forward()
+        if any(watch.changed and not watch.reached for watch in watches):  # weights that no module's call uses
+            self._sections = None
+            return forward()
         return result
+
+    def _watches(self, start: int, batch: Hashable, edited: Edited, copies: int) -> list[Watch]:
+        """Returns what follows a pass through the blocks from `start` to the first one edited unlike what is held."""
+        sections = self._sections
+        if sections is None:
+            return []
+        stages = range(len(self.stages.modules))
+        first = next((stage for stage in stages if edited[stage + 1] != self._held[stage + 1]), len(stages))
+        compared = not start or start in self._checked  # what is handed on may be NaN that a section would hide
+
+        def watch(stage: int) -> Watch:
+            changed = frozenset(id for id, _ in edited[stage + 1] ^ self._held[stage + 1])
+            kept = self._kept((batch, stage, self._held[stage + 1]), compared and stage == first, copies)
+            return Watch(sections.of[stage], sections.consumers(changed), changed, *kept)
+
+        return [watch(stage) for stage in stages[start : first + 1]]
+
+    def _kept(
+        self, key: tuple[Hashable, ...], here: bool, copies: int
+    ) -> tuple[Callable[[Place], Any], Callable[[Place, Any], None]]:
+        """Returns what gives the output of a section of a block, if it may be used `here`, and what takes it."""
+
+        def load(place: Place) -> Any:
+            known = here and (*key, place) in self.states
+            return _copied(_repeated(self.states.get((*key, place)), copies)) if known else None
+
+        def save(place: Place, output: Any) -> None:
+            if copies == 1:
+                self.states.put((*key, place), output, spare=True)
+
+        return load, save
 
     def _learn(self, start: int, same: bool) -> None:
         """Takes in whether a pass from a stage gave what a whole one gives."""

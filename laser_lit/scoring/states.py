@@ -122,7 +122,15 @@ class States:
         tensors = entry.tensors if entry.path is None else _read(entry)
         return entry.build([tensor.to(form[2]) for tensor, form in zip(tensors, entry.forms, strict=True)])
 
-    def put(self, key: Hashable, state: Any, *, wanted: bool = False, instead: Collection[Hashable] = ()) -> bool:
+    def put(
+        self,
+        key: Hashable,
+        state: Any,
+        *,
+        wanted: bool = False,
+        instead: Collection[Hashable] = (),
+        spare: bool = False,
+    ) -> bool:
         """Returns whether a copy of the state is kept under the key; one that is there already stays.
 
         Args:
@@ -130,11 +138,12 @@ class States:
             state: a tree of tensors and plain values.
             wanted: whether older entries make room for it.
             instead: keys that make room for it too, whenever they were used.
+            spare: it is kept only in memory of which half is free.
         """
         if key in self._entries:
             return True
         entry = _entry(state, self._round)
-        if entry is None:
+        if entry is None or (spare and 2 * (self.in_memory + entry.size) > self.memory_bytes):
             return False
         if wanted:
             self._make_room(entry.size, instead)

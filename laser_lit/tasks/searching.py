@@ -201,7 +201,7 @@ class LanguageScorer:
             numbers = batch.numbers[: len(batch.numbers) // copies]
             self._last.check(batch, forward)
             with self._last.picked(batch):
-                return self._resume.run(forward, (name, numbers), edited, copies)
+                return self._resume.run(forward, (name, numbers, self._last.picks(batch)), edited, copies)
 
         return run
 

@@ -35,8 +35,9 @@ class Passes:
         self.cache = FactorCache()
         self.ran: list[int] = []
         for stage, block in enumerate(self.resume.stages.modules):
-            norm = next(module for module in block.modules() if not list(module.children()))
-            norm.register_forward_hook(lambda *_, stage=stage: self.ran.append(stage))
+            for module in block.modules():
+                if not list(module.children()):
+                    module.register_forward_hook(lambda *_, stage=stage: self.ran.append(stage))
 
     def edited(self, *edits: Edit) -> Edited:
         stack = Stack(edits)
