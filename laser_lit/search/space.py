@@ -66,8 +66,6 @@ class Space:
         for kind in kinds:
             if kind not in KINDS:
                 raise unknown_name("kind in search.kinds", kind, KINDS)
-        if isinstance(layers, str) and layers not in WORDS and not layers.lstrip("-").isdigit():
-            raise unknown_name("search.layers", layers, WORDS)
         shares = _shares(rhos) if ranks is None else ()
         for rank in ranks or ():
             if rank < 1:
@@ -144,6 +142,8 @@ def _places(
     matrices: MatrixMap, layers: int | str | Sequence[int | str], matrix: str | Sequence[str]
 ) -> dict[Place, int]:
     """Returns min(out, in) of each matrix that is named."""
+    if isinstance(layers, str) and layers not in WORDS and not layers.lstrip("-").isdigit():
+        raise unknown_name("search.layers", layers, WORDS)
     ids = matrices.select("all" if layers == "late" else layers, matrix)
     if layers == "late":
         ids = [id for id in ids if id.layer >= int(LATE * matrices.layers[id.part])]
