@@ -29,7 +29,8 @@ class Surrogate:
     others. So measured = predicted + c · size², where c is normal, shared in part by all matrices, by those of one
     name, by the ranks of one matrix, and the less, the more two sizes differ. Every scored candidate tells something of
     c, and the next is the one of the lowest mean minus half a deviation: a few cells tell which predictions to believe.
-    The constants were set on the built-in facts models and on tinystories-260k; half or twice as much does as well.
+    The constants were set on the built-in facts models and on four texts under tinystories-260k; on eight other texts
+    20 of 385 cells reached the grid's best seven times, and the first 20 in the gradient's own order once.
 
     Source: Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), section 2.2 (regression);
         Srinivas et al. 2010, "Gaussian Process Optimization in the Bandit Setting" (the lower bound).
