@@ -71,16 +71,15 @@ class Space:
             if rank < 1:
                 raise InputError(f"rank {rank} in search.rank: must be at least 1; kind zero removes a matrix")
         edits: list[Edit] = []
-        for (part, layer, name), d in _places(matrices, layers, matrix).items():
+        places = _places(matrices, layers, matrix)
+        for (part, layer, name), d in places.items():
             for kind in dict.fromkeys(kinds):
                 kept = [None] if kind == "zero" else _ranks(d, shares, ranks)
                 edits += [Edit(layer, name, rank=rank, kind=kind, part=part) for rank in kept]
         if not edits:
             given = f"search.rho={rhos}" if ranks is None else f"search.rank={list(ranks)}"
-            most = max(_places(matrices, layers, matrix).values()) - 1
-            raise InputError(
-                f"{given} leaves no candidates: every rank is the full one; the highest useful one is {most}"
-            )
+            useful = f"each is the full rank; the highest useful one is {max(places.values()) - 1}"
+            raise InputError(f"{given} leaves no candidates: {useful}")
         return cls(tuple(edits))
 
     def __len__(self) -> int:
