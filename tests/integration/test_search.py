@@ -178,7 +178,7 @@ def test_several_data_sets_are_searched_for_one_stack(evaluate, model, files):
         (["search=grid", "search.kinds=[]"], "search.kinds is empty"),
         (["search=grid", "search.rank=[]"], "search.rank is empty"),
         (["search=grid", "search.rho=[]"], "search.rho is empty"),
-        (["search=grid", "search.rank=[100000]"], "every rank is the full one"),
+        (["search=grid", "search.rank=[100000]"], "each is the full rank"),
         (["laser=none", "search.also=[fever]"], "search.also without a search"),
         (["search=grid", "trainer=ddp"], "one process a job"),
     ],
