@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
 from laser_lit.errors import InputError
-from laser_lit.files import write_atomic
+from laser_lit.results.parquet import read_table, write_table
 
 FILE = "cells.parquet"
 COLUMNS = (
@@ -22,7 +21,7 @@ def write_cells(table: pd.DataFrame, path: Path) -> None:
         table: with COLUMNS.
         path: the file, usually cells.parquet of the run folder.
     """
-    write_atomic(path, lambda temporary: table.to_parquet(temporary, index=False))
+    write_table(table, path)
 
 
 def read_cells(path: Path) -> pd.DataFrame:
@@ -34,13 +33,7 @@ def read_cells(path: Path) -> pd.DataFrame:
     Raises:
         InputError: no such file, no parquet, or a column is missing.
     """
-    file = path / FILE if path.is_dir() else path
-    if not file.is_file():
-        raise InputError(f"no {FILE} at {file}: the search of that run has not finished, or its cells were removed")
-    try:
-        table = pd.read_parquet(file)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{file} is no readable parquet ({error}): run the search again") from error
+    table, file = read_table(path, FILE, "the search of that run has not finished, or its cells were removed", "search")
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise InputError(f"{file} lacks the columns {', '.join(missing)}: run the search again")

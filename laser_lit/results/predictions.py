@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
 from laser_lit.errors import InputError
-from laser_lit.files import write_atomic
+from laser_lit.results.parquet import read_table, write_table
 
 FILE = "predictions.parquet"
 DESCRIBING = (
@@ -54,7 +53,7 @@ def write_predictions(table: pd.DataFrame, path: Path) -> None:
         table: as from `predictions_table`.
         path: the file, usually predictions.parquet of the run folder.
     """
-    write_atomic(path, lambda temporary: table.to_parquet(temporary, index=False))
+    write_table(table, path)
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
@@ -66,10 +65,5 @@ def read_predictions(path: Path) -> pd.DataFrame:
     Raises:
         InputError: no such file, or no parquet.
     """
-    file = path / FILE if path.is_dir() else path
-    if not file.is_file():
-        raise InputError(f"no {FILE} at {file}: give the folder of a finished run")
-    try:
-        return pd.read_parquet(file)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{file} is no readable parquet ({error}): run the evaluation again") from error
+    table, _ = read_table(path, FILE, "give the folder of a finished run", "evaluation")
+    return table

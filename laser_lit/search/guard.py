@@ -71,8 +71,9 @@ class Guard:
         }
         self._factors = FactorCache(max_memory_bytes=0)  # a stack is measured once
         self._refused: set[Edits] = set()
+        content = task.content()
         self._content = {
-            "model": {key: task.content()[key] for key in ("model", "architecture")},
+            "model": {key: content[key] for key in ("model", "architecture")},
             "text": {part: _name_of(windows) for part, windows in self._text.parts.items()},
         }
         self._journal = None if folder is None else Journal(folder, "guard")

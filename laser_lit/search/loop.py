@@ -136,8 +136,11 @@ class Loop:
         Args:
             stacks: that differ in the rank or kind of one matrix alone.
         """
-        new = [edits for edits in stacks if self._known.cell(edits, self.size).n == 0 and not self.knows(edits)]
-        if not self.scorer.together or len(new) < 2:
+        if not self.scorer.together:
+            return
+        known = ((edits, self._known.cell(edits, self.size)) for edits in stacks)
+        new = [edits for edits, cell in known if cell.n == 0 and cell.error is None]
+        if len(new) < 2:
             return
         begin = time.perf_counter()
         try:
