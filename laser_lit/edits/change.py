@@ -20,11 +20,13 @@ class Change:
         W: (out, in); the very tensor that was given where everything is kept.
         rank: kept components (high_order: dropped ones); for prune only where the amount came as a rank; 0 for zero.
         rho: the share typed, else rank over min(out, in); of the entries for prune.
+        thin: (out, k) and (k, in) whose product is W, for low_rank below full rank; None otherwise.
     """
 
     W: Tensor
     rank: int | None
     rho: float
+    thin: tuple[Tensor, Tensor] | None = None
 
 
 class Changer:
@@ -61,7 +63,9 @@ class Changer:
         if rank == d:
             return Change(W, rank, rho)
         factors = self.cache.get(W, options=self.svd, rank=rank if self.svd.method == "randomized" else None, name=name)
-        return Change(factors.low_rank(rank) if edit.kind == "low_rank" else factors.high_order(rank), rank, rho)
+        if edit.kind == "high_order":
+            return Change(factors.high_order(rank), rank, rho)
+        return Change(factors.low_rank(rank), rank, rho, factors.thin(rank))
 
     def _rank(self, W: Tensor, edit: Edit, d: int, name: str) -> int:
         if edit.rank is not None:

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,20 @@ COMBINE = ("in_order", "last")
 
 
 @dataclass(eq=False)
-class _Write:
-    """A matrix that is about to be written."""
+class Write:
+    """A matrix that is about to be written.
+
+    Attributes:
+        handle: where it goes.
+        W: (out, in), in the type it is stored in.
+        rows: what was done to it, in the order in which it was done.
+        thin: (out, k) and (k, in) whose product is W before the cast, where the last edit was low_rank; else None.
+    """
 
     handle: MatrixHandle
     W: Tensor
     rows: list[AppliedEdit]
+    thin: tuple[Tensor, Tensor] | None
 
 
 class Stack:
@@ -76,7 +84,7 @@ class Stack:
         Raises:
             InputError: an edit that the model cannot have, or a matrix listed twice without `combine`.
         """
-        return [row for write in self._writes(_matrices(model)) for row in write.rows]
+        return [row for write in self.writes(model) for row in write.rows]
 
     @contextmanager
     def applied(self, model: nn.Module | MatrixMap, offload: bool = False) -> Iterator[list[AppliedEdit]]:
@@ -141,7 +149,7 @@ class Stack:
     ) -> list[AppliedEdit]:
         """Writes all edits and fills `snapshots` as it goes; at any time one of old and new is held, not both."""
         device = "cpu" if offload else None
-        writes = deque(self._writes(_matrices(model), device))
+        writes = deque(_without_factors(write, device) for write in self.writes(model))
         rows = [row for write in writes for row in write.rows]
         while writes:
             write = writes.popleft()
@@ -149,13 +157,19 @@ class Stack:
             write.handle.write(write.W)
         return rows
 
-    def _writes(self, matrices: MatrixMap, device: str | None = None) -> Iterator[_Write]:
-        """Yields the writes one by one, so that `resolve` holds a single matrix at a time."""
+    def writes(self, model: nn.Module | MatrixMap) -> Iterator[Write]:
+        """Yields what is to be written, a matrix at a time, so that a single one is held; writes nothing.
+
+        Args:
+            model: the model or its matrix map.
+
+        Raises:
+            InputError: as `resolve`.
+        """
+        matrices = _matrices(model)
         changer = Changer(self.cache or shared_cache(), self.svd)
         for id, edits in self.by_matrix(matrices).items():
-            write = _computed(matrices[id], edits, changer)
-            write.W = write.W if device is None else write.W.to(device)
-            yield write
+            yield _computed(matrices[id], edits, changer)
 
     def by_matrix(self, matrices: MatrixMap) -> dict[MatrixId, list[Edit]]:
         """Returns the edits of each matrix that the stack changes, in the order in which they act.
@@ -184,17 +198,17 @@ class Stack:
 
 @torch.inference_mode(False)
 @torch.no_grad()
-def _computed(handle: MatrixHandle, edits: list[Edit], changer: Changer) -> _Write:
+def _computed(handle: MatrixHandle, edits: list[Edit], changer: Changer) -> Write:
     original = handle.read()
     content = content_hash(original)
     size = float(torch.linalg.vector_norm(original, dtype=torch.float64))
     if not isfinite(size):
         bad = int(original.numel() - torch.isfinite(original).sum())
         raise InputError(f"{handle.id} ({handle.name}) has {bad} NaN or infinite entries: check the checkpoint")
-    W, rows = original, []
+    W, thin, rows = original, None, []
     for edit in edits:
         change = changer.change(W, edit, str(handle.id))
-        W = change.W
+        W, thin = change.W, change.thin
         error = _distance(W, original) / size if size and W is not original else 0.0
         rows.append(AppliedEdit.of(handle, edit.kind, change.rank, change.rho, error, content))
     new = W.to(handle.dtype)
@@ -202,7 +216,11 @@ def _computed(handle: MatrixHandle, edits: list[Edit], changer: Changer) -> _Wri
         raise InputError(
             f"{handle.id}: the edited matrix overflows {handle.dtype}; load the model in float32 or bfloat16"
         )
-    return _Write(handle, new, rows)
+    return Write(handle, new, rows, thin)
+
+
+def _without_factors(write: Write, device: str | None) -> Write:
+    return replace(write, W=write.W if device is None else write.W.to(device), thin=None)
 
 
 def _distance(W: Tensor, original: Tensor) -> float:

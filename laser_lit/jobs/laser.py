@@ -7,8 +7,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from laser_lit.config import FactsTrainingConfig, LaserConfig, plain
+from laser_lit.config import FactsTrainingConfig, plain
 from laser_lit.config_data import FactsConfig
+from laser_lit.config_laser import LaserConfig
 from laser_lit.edits.edit import AMOUNTS, EDIT_KEYS, Edit, edit_of
 from laser_lit.edits.manifest import manifest_model
 from laser_lit.edits.stack import Stack

@@ -104,6 +104,18 @@ class Factors:
         self._check(rank)
         return _product(self.U[:, :rank], self.S[:rank], self.Vh[:rank])  # (out, in)
 
+    def thin(self, rank: int) -> tuple[Tensor, Tensor]:
+        """Returns U diag(S) (out, rank) and Vh (rank, in), whose product is `low_rank(rank)`; Vh is a view.
+
+        Args:
+            rank: 0 … rank_max.
+
+        Raises:
+            InputError: for a rank out of range.
+        """
+        self._check(rank)
+        return self.U[:, :rank] * self.S[:rank], self.Vh[:rank]  # (out, rank), (rank, in)
+
     def high_order(self, rank: int) -> Tensor:
         """Returns W without its top `rank` components, (out, in).
 

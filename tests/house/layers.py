@@ -15,7 +15,7 @@ LAYERS = (
     ("linalg",),
     ("models",),
     ("edits", "spectral", "reft"),
-    ("data", "scoring"),
+    ("data", "scoring", "export"),
     ("tasks", "lit"),
     ("search",),
     ("report",),
