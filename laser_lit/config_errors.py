@@ -1,9 +1,10 @@
 """What was wrong with what a user typed on the command line, in words."""
 
 from dataclasses import fields, is_dataclass
+from typing import Any
 
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
 from laser_lit.errors import UnknownNameError, unknown_name
@@ -12,6 +13,10 @@ BESIDE_THE_FIELDS = ("from",)
 """Keys that a dataclass cannot have, because they are keywords of Python."""
 LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit"}
 """Packages that bring the launchers which Hydra does not."""
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a single text"}
+"""What a field of a type takes, in words."""
+EXAMPLES = {int: ("whole numbers", "1,8"), float: ("numbers", "0.5,1"), str: ("words", "a,b")}
+"""What a list of a type has, in words and as typed."""
 
 
 def explain(error: Exception) -> str:
@@ -34,7 +39,8 @@ def explain(error: Exception) -> str:
         if isinstance(parent, DictConfig):
             return str(_unknown_key(str(getattr(cause, "full_key", "")), parent))
     if isinstance(error, ConfigCompositionException) and cause is not None:
-        return f"{_first_line(error).removeprefix('Error merging override ')}: {_first_line(cause)}"
+        given = _first_line(error).removeprefix("Error merging override ")
+        return f"{given}: {_wanted(given.partition('=')[0], cause) or _first_line(cause)}"
     return str(error)
 
 
@@ -71,6 +77,30 @@ def check_keys(config: DictConfig, where: str = "") -> None:
             raise _unknown_key(where + key, config)
         if not OmegaConf.is_missing(config, key) and isinstance(config[key], DictConfig):
             check_keys(config[key], f"{where}{key}.")
+
+
+def _wanted(key: str, cause: BaseException) -> str | None:
+    """Returns what a field takes, and how that is typed; None where the error does not say which field it is of."""
+    node, parent, value = (getattr(cause, name, None) for name in ("child_node", "parent_node", "value"))
+    entries = node if isinstance(node, ListConfig) else parent if isinstance(parent, ListConfig) else None
+    if value is None and node is not None:
+        return "must not be null; leave it out for the default"
+    if entries is not None and (entries is node or value is None):
+        return _wanted_list(key, entries._metadata.element_type, value)
+    if entries is not None:
+        kind = KINDS.get(entries._metadata.element_type)
+        return kind and f"{value} must be {kind}"
+    if isinstance(node, DictConfig) and is_dataclass(OmegaConf.get_type(node)):
+        return f"has fields of its own: {', '.join(f'{key}.{name}=' for name in _keys(node))}"
+    kind = None if node is None else KINDS.get(node._metadata.ref_type)
+    return kind and f"must be {kind}"
+
+
+def _wanted_list(key: str, kind: Any, value: Any) -> str:
+    """Returns that a field takes a list, with what was given as its only entry where that would do."""
+    several, example = EXAMPLES.get(kind, ("", ""))
+    fits = isinstance(value, kind) if several else value is not None
+    return f"must be a list{several and f' of {several}'}, in brackets: {key}=[{value if fits else example or '…'}]"
 
 
 def _unknown_key(full_key: str, parent: DictConfig) -> UnknownNameError:
