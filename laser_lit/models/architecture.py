@@ -17,7 +17,7 @@ GROUPS = {"attn": MATRICES[:4], "mlp": MATRICES[4:], "all": MATRICES}
 PARTS = ("encoder", "decoder", "cross")
 STORED = (("out", "in"), ("in", "out"), ("expert", "out", "in"), ("expert", "in", "out"))
 
-_FILE_KEYS = {"model_types", "like", "prefix", "disk_prefix", "layers", "disk_layers", "tensors", "parts"}
+_FILE_KEYS = {"model_types", "like", "defaults", "prefix", "disk_prefix", "layers", "disk_layers", "tensors", "parts"}
 _PART_KEYS = {"layers", "disk_layers", "tensors"}
 _TENSOR_KEYS = {"name", "holds", "stored", "interleaved_by", "disk", "when", "optional"}
 
@@ -91,6 +91,8 @@ class Architecture:
         model_types: values of config.model_type that the file is for.
         prefix, disk_prefix: what stands before the layers when the model has a head.
         parts: one unnamed part, or encoder, decoder and cross.
+        defaults: for config fields that a config.json may leave out, what transformers takes: the first that is there
+            of other fields, by name, and values.
     """
 
     name: str
@@ -98,6 +100,19 @@ class Architecture:
     prefix: str
     disk_prefix: str
     parts: tuple[Part, ...]
+    defaults: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+
+    def filled(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns a config.json's content with the fields that it leaves out or sets to null filled in.
+
+        Args:
+            config: the file's content.
+        """
+        filled = dict(config)
+        for name, choices in self.defaults:
+            values = [filled.get(name), *(filled.get(at) if isinstance(at, str) else at for at in choices)]
+            filled[name] = next((value for value in values if value is not None), None)
+        return filled
 
     def entries(self, matrix: str) -> list[Entry]:
         """Returns the entries of one matrix over all parts."""
@@ -174,7 +189,13 @@ class _Reader:
             prefix=prefix,
             disk_prefix=content.get("disk_prefix", prefix),
             parts=tuple(self.parts(content)),
+            defaults=tuple(self.defaults(content.get("defaults", {}))),
         )
+
+    def defaults(self, content: object) -> list[tuple[str, tuple[Any, ...]]]:
+        """Returns what stands in for config fields that are left out; each choice is a field's name or a value."""
+        listed = self.mapping(content, None, "`defaults`")
+        return [(name, tuple(at) if isinstance(at, list) else (at,)) for name, at in listed.items()]
 
     def content(self, path: Path) -> dict[str, Any]:
         """Returns the file as a mapping of known keys."""

@@ -1,10 +1,19 @@
 """Where one (out, in) matrix lies inside a stored tensor; needs no model, only the tensor."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 
 from laser_lit.errors import InputError
+
+
+class Shaped(Protocol):
+    """What has a shape: a tensor in memory, or the description of one on disk."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,7 @@ class Layout:
         """Whether the stored tensor has an axis of experts."""
         return "expert" in self.axes
 
-    def experts(self, stored: Tensor) -> int | None:
+    def experts(self, stored: Shaped) -> int | None:
         """Returns how many experts the stored tensor holds; None when it has no such axis."""
         return stored.shape[self.axes.index("expert")] if self.stacked else None
 
@@ -55,7 +64,7 @@ class Layout:
         block = stored if axes == ["out", "in"] else stored.T  # (out, in)
         if len(self.shares) == 1:
             return block
-        start, stop = self._rows(block.shape[0])
+        start, stop = self.rows(block.shape[0])
         grouped = block.unflatten(0, (self.groups, -1))[:, start:stop]  # (groups, out / groups, in)
         return grouped if self.groups > 1 else grouped[0]
 
@@ -64,8 +73,15 @@ class Layout:
         region = self.region(stored, expert)
         return region.reshape(-1, region.shape[-1])  # (out, in)
 
-    def _rows(self, out: int) -> tuple[int, int]:
-        """Returns first and last row (exclusive) of this matrix inside each group."""
+    def rows(self, out: int) -> tuple[int, int]:
+        """Returns first and last row (exclusive) of this matrix inside each group.
+
+        Args:
+            out: rows of all fused matrices together.
+
+        Raises:
+            InputError: they do not divide into the shares.
+        """
         unit, rest = divmod(out, sum(self.shares))
         if rest or any(share * unit % self.groups for share in self.shares):
             raise InputError(

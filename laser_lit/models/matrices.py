@@ -5,19 +5,17 @@ from pathlib import Path
 
 from torch import nn
 
-from laser_lit.errors import InputError, UnknownNameError
+from laser_lit.errors import UnknownNameError
 from laser_lit.models.architecture import (
     GROUPS,
     MATRICES,
     Architecture,
-    Entry,
-    Part,
-    Place,
     families,
     family_of,
     field,
     load_architecture,
 )
+from laser_lit.models.finding import Finder, Spot
 from laser_lit.models.matrix import MatrixHandle, MatrixId
 from laser_lit.models.refusal import refuse_offloaded, refuse_quantized, unknown_architecture
 from laser_lit.models.selection import select
@@ -115,19 +113,17 @@ def find_matrices(model: nn.Module, architecture: str | Path | None = None) -> M
     model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped
     refuse_quantized(model)
     config = getattr(model, "config", None)
+    model_type = field(config, "model_type")
     parameters: Parameters = dict(model.named_parameters(remove_duplicate=False))
     if architecture is not None:
         family: Architecture | None = load_architecture(architecture)
     else:
-        family = family_of(field(config, "model_type"))
+        family = family_of(model_type)
     if family is None:
-        raise unknown_architecture(model, parameters, list(families()))
-    search = _Search(family, config, parameters)
-    found = [search.part(part) for part in family.parts]
-    layers = {part.name: count for part, (count, _) in zip(family.parts, found, strict=True) if count}
+        raise unknown_architecture(type(model).__name__, model_type, parameters, list(families()))
+    layers, handles = Finder(family, config, parameters, _handle).find()
     if not layers:
-        raise unknown_architecture(model, parameters, list(families()), tried=family.name)
-    handles = {handle.id: handle for _, part_handles in found for handle in part_handles}
+        raise unknown_architecture(type(model).__name__, model_type, parameters, list(families()), family.name)
     refuse_offloaded(handles)
     return _tied_once(family.name, layers, handles)
 
@@ -139,71 +135,5 @@ def _tied_once(name: str, layers: dict[str | None, int], handles: dict[MatrixId,
     return MatrixMap(name, layers, handles, {id: at for id, at in named.items() if id != at})
 
 
-class _Search:
-    """Looks a family's matrices up among a model's parameters."""
-
-    def __init__(self, family: Architecture, config: object, parameters: Parameters) -> None:
-        self.family = family
-        self.config = config
-        self.parameters = parameters
-
-    def part(self, part: Part) -> tuple[int, list[MatrixHandle]]:
-        """Returns the number of layers of a part and its handles; (0, []) when the model lacks the part."""
-        entries = [entry for entry in part.entries if entry.applies(self.config)]
-        for prefix, disk_prefix in ((self.family.prefix, self.family.disk_prefix), ("", "")):
-            found: list[MatrixHandle] = []
-            layer = 0
-            while handles := self.layer(part, entries, layer, prefix, disk_prefix):
-                found += handles
-                layer += 1
-            if found:
-                return layer, found
-        return 0, []
-
-    def layer(self, part: Part, entries: list[Entry], layer: int, prefix: str, disk_prefix: str) -> list[MatrixHandle]:
-        """Returns the handles of one layer; none past the last layer."""
-        found: dict[str, list[MatrixHandle]] = {}
-        for entry in entries:
-            if not found.get(entry.matrix):
-                found[entry.matrix] = self.entry(entry, part, layer, prefix, disk_prefix)
-        missing = {entry.matrix for entry in entries if not entry.optional and not found[entry.matrix]}
-        handles = [handle for matrix in MATRICES for handle in found.get(matrix, ())]
-        if handles and missing:
-            names = [prefix + e.memory.name.format(layer=layer, expert="E") for e in entries if e.matrix in missing]
-            raise InputError(
-                f"architecture {self.family.name} says that layer {layer} has {', '.join(names)}; the model has not. "
-                "Give an architecture file that fits with model.architecture=path.yaml"
-            )
-        return handles
-
-    def entry(self, entry: Entry, part: Part, layer: int, prefix: str, disk_prefix: str) -> list[MatrixHandle]:
-        """Returns one matrix of one layer, a handle for each expert; none when the layer lacks it."""
-        disk_name = disk_prefix + entry.disk.name
-        for place, at in ((entry.memory, prefix + entry.memory.name), (entry.disk, disk_name)):
-            found = [
-                MatrixHandle(
-                    MatrixId(layer, entry.matrix, part.name, expert),
-                    at.format(layer=layer, expert=expert),
-                    parameter,
-                    place.layout(self.config),
-                    disk_name.format(layer=layer, expert=expert),
-                    entry.disk.layout(self.config),
-                )
-                for expert, parameter in self.experts(place, at, layer)
-            ]
-            if found:
-                return found
-        return []
-
-    def experts(self, place: Place, name: str, layer: int) -> list[tuple[int | None, nn.Parameter]]:
-        """Returns (expert, parameter) for each matrix at a place; the expert of a dense layer is None."""
-        if "{expert}" in name:
-            found: list[tuple[int | None, nn.Parameter]] = []
-            while (parameter := self.parameters.get(name.format(layer=layer, expert=len(found)))) is not None:
-                found.append((len(found), parameter))
-            return found
-        parameter = self.parameters.get(name.format(layer=layer))
-        if parameter is None:
-            return []
-        stacked = place.layout(self.config).experts(parameter)
-        return [(None, parameter)] if stacked is None else [(expert, parameter) for expert in range(stacked)]
+def _handle(spot: Spot[nn.Parameter]) -> MatrixHandle:
+    return MatrixHandle(spot.id, spot.memory_name, spot.tensor, spot.layout, spot.disk_name, spot.disk_layout)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from laser_lit.errors import InputError
 from laser_lit.models.architecture import MATRICES, field
+from laser_lit.models.layout import Shaped
 from laser_lit.models.matrix import MatrixHandle, MatrixId
 
 EDITABLE = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -24,6 +25,19 @@ def refuse_quantized(model: nn.Module) -> None:
     for name, module in model.named_modules():
         if any(kind in type(module).__name__ for kind in _QUANTIZED_MODULES):
             raise InputError(f"{name} is quantized ({type(module).__name__}) and cannot be edited; {_WAY_OUT}")
+
+
+def quantized_checkpoint(where: str, method: str) -> InputError:
+    """Returns the error for a checkpoint with quantized weights.
+
+    Args:
+        where: path or id of the checkpoint.
+        method: how they are quantized.
+    """
+    return InputError(
+        f"{where} holds quantized weights ({method}), which cannot be factorized and edited; take the checkpoint "
+        "that they were made from, in float16, bfloat16 or float32 (model.path=, model.dtype=)"
+    )
 
 
 def refuse_offloaded(handles: Mapping[MatrixId, MatrixHandle]) -> None:
@@ -47,22 +61,22 @@ def refuse_offloaded(handles: Mapping[MatrixId, MatrixHandle]) -> None:
 
 
 def unknown_architecture(
-    model: nn.Module, parameters: Mapping[str, Tensor], known: Iterable[str], tried: str | None = None
+    title: str, model_type: str | None, tensors: Mapping[str, Shaped], known: Iterable[str], tried: str | None = None
 ) -> InputError:
     """Returns the error for a model that no architecture file fits: its matrices, and how to write a file.
 
     Args:
-        model: the model.
-        parameters: its parameters by name.
+        title: name of the model's class.
+        model_type: of its config.
+        tensors: its parameters by name.
         known: names of the packaged families.
         tried: the architecture that was asked for and did not fit.
     """
-    shapes = _by_pattern(parameters)
-    model_type = field(getattr(model, "config", None), "model_type")
+    shapes = _by_pattern(tensors)
     if tried:
-        first = f"architecture {tried} finds no matrix in {type(model).__name__}."
+        first = f"architecture {tried} finds no matrix in {title}."
     else:
-        first = f"no architecture file for {type(model).__name__} (model_type {model_type!r})."
+        first = f"no architecture file for {title} (model_type {model_type!r})."
     listed = [f"  {name} {', '.join(map(str, shape))}" for name, shape in list(shapes.items())[:40]]
     if len(shapes) > len(listed):
         listed.append(f"  … and {len(shapes) - len(listed)} more")
@@ -82,15 +96,15 @@ def unknown_architecture(
     )
 
 
-def _by_pattern(parameters: Mapping[str, Tensor]) -> dict[str, list[tuple[int, ...]]]:
+def _by_pattern(tensors: Mapping[str, Shaped]) -> dict[str, list[tuple[int, ...]]]:
     """Returns the shapes of 2-D and 3-D parameters by name, with the layer's number and repeats left out."""
     shapes: dict[str, list[tuple[int, ...]]] = {}
-    for name, parameter in parameters.items():
-        if parameter.dim() in (2, 3):
+    for name, tensor in tensors.items():
+        if len(tensor.shape) in (2, 3):
             pattern = re.sub(r"(?<=\.)\d+(?=\.)", "{expert}", name)
             known = shapes.setdefault(pattern.replace("{expert}", "{layer}", 1), [])
-            if tuple(parameter.shape) not in known:
-                known.append(tuple(parameter.shape))
+            if tuple(tensor.shape) not in known:
+                known.append(tuple(tensor.shape))
     return shapes
 
 
