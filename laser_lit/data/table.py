@@ -13,11 +13,16 @@ class Schema:
 
     Attributes:
         wants: the fields that are needed, one sentence for each accepted layout.
-        original: where the public original is.
+        original: where the public original is; "" for what is a user's own.
     """
 
     wants: str
-    original: str
+    original: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Where the public original is, as the end of a sentence; "" where there is none."""
+        return f"; the public original is at {self.original}" if self.original else ""
 
 
 @dataclass(frozen=True)

@@ -95,3 +95,10 @@ def test_an_id_needs_a_revision_and_files() -> None:
         load_data(config)
     with pytest.raises(InputError, match=r"needs data\.path"):
         load_data(named_config("text", config_folder()))
+
+
+def test_of_ones_own_data_set_there_is_no_public_original(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
+    own = {"id": "someone/something", "revision": "0" * 40, "files": {"test": "*.parquet"}}
+    with pytest.raises(hub_module.HubError, match=r"jsonl wants the fields .* name$"):
+        load_data(named_config("jsonl", config_folder(), prompt="{q}", answer="a", **own))

@@ -92,6 +92,11 @@ def test_what_cannot_be_read_is_named(name: str, content: str, problem: str, wri
 def test_a_missing_file_a_folder_and_bytes_that_are_no_text(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no such file; the public original is at https://example\.org/a"):
         read_table(tmp_path / "missing.json", SCHEMA)
+    with pytest.raises(InputError, match=r"data\.path .*missing\.json: no such file$"):
+        read_table(tmp_path / "missing.json", Schema(wants="rows"))
+    with pytest.raises(InputError) as caught:
+        read_text(Path("missing.txt"))
+    assert str(caught.value) == f"data.path missing.txt: no such file in {Path.cwd()}"
     (tmp_path / "folder.json").mkdir()
     with pytest.raises(InputError, match="is a folder; name a file in it"):
         read_table(tmp_path / "folder.json", SCHEMA)
