@@ -8,7 +8,8 @@ from torch import Tensor
 from laser_lit.edits.edit import Edit
 from laser_lit.errors import InputError
 from laser_lit.linalg.cache import FactorCache
-from laser_lit.linalg.rank import rank_from_rho, rank_from_rule, rho_of
+from laser_lit.linalg.rank import rank_from_rho, rho_of
+from laser_lit.linalg.rules import rank_from_rule
 from laser_lit.linalg.svd import Svd
 
 

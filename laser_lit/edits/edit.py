@@ -6,7 +6,8 @@ from numbers import Integral
 from operator import index
 
 from laser_lit.errors import InputError, unknown_name
-from laser_lit.linalg.rank import Number, check_rho, rho_from_rate, rule_named
+from laser_lit.linalg.rank import Number, check_rho, rho_from_rate
+from laser_lit.linalg.rules import rule_named
 
 KINDS = ("low_rank", "high_order", "prune", "zero")
 AMOUNTS = ("rho", "rank", "rule", "rate")
@@ -25,7 +26,7 @@ class Edit:
         matrix: q_proj … fc_out, a group (attn, mlp, all), another name that `MatrixMap.select` knows, or several.
         rho: kept share of min(out, in), in [0, 1]; of the entries for prune.
         rank: kept components; prune keeps as many entries as factors of that rank have: rank·(out + in).
-        rule: a rank rule, see `laser_lit.linalg.rank.RULES`; "energy:0.9" sets the share that energy keeps.
+        rule: a rank rule, see `laser_lit.linalg.rules.RULES`; "energy:0.9" sets the share that energy keeps.
         rate: the LASER code's 10·(1 - rho), in [0, 10).
         kind: "low_rank" keeps the top components, "high_order" only the components that low_rank would drop,
             "prune" the entries of largest magnitude, "zero" nothing.

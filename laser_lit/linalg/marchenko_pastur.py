@@ -54,6 +54,34 @@ def noise_level(S: Tensor, shape: tuple[int, int]) -> float:
     return median / (sqrt(max(shape)) * quantile(beta, 0.5))
 
 
+def noise_level_iqr(S: Tensor, shape: tuple[int, int], widened: float = 0) -> float:
+    """Returns the standard deviation sigma of the noise entries, from the interquartile range of the singular values.
+
+    Args:
+        S: (d,) all singular values of the matrix.
+        shape: of the matrix.
+        widened: by how many components outwards both quartiles are read; above 0 the result is an upper estimate.
+
+    Source: laserRMT's estimate, with the width of the singular-value law in place of the normal law's 1.349.
+    """
+    beta = min(shape) / max(shape)
+    width = quantile(beta, 0.75) - quantile(beta, 0.25)
+    return interquartile_range(S, widened) / (sqrt(max(shape)) * width)
+
+
+def interquartile_range(S: Tensor, widened: float = 0) -> float:
+    """Returns the distance between the first and the third quartile, which are interpolated linearly.
+
+    Args:
+        S: (d,) values.
+        widened: by how many values outwards both quartiles are read.
+    """
+    low = max(0.0, 0.25 - widened / len(S))
+    shares = torch.tensor([low, 1 - low], dtype=torch.float64, device=S.device)
+    first, third = torch.quantile(S.double(), shares).tolist()
+    return third - first
+
+
 def optimal_threshold(beta: float) -> float:
     """Returns the hard threshold of least asymptotic mean squared error for known noise, in units of sigma·√N.
 

@@ -183,7 +183,7 @@ def factorize(
             singular values that `dtype` cannot hold.
     """
     options = Svd(method, seed, oversampling, n_iter)
-    scale = _check_matrix(W, name)
+    scale = largest_entry(W, name)
     d = min(W.shape)
     _check_rank(rank, d, method, name)
     if dtype not in (torch.float32, torch.float64):
@@ -203,8 +203,16 @@ def _check_rank(rank: int | None, d: int, method: str, name: str) -> None:
         raise InputError(f"rank {rank} for {name}: must lie in 1 … {d}")
 
 
-def _check_matrix(W: Tensor, name: str) -> float:
-    """Returns the largest magnitude of the matrix, which is finite."""
+def largest_entry(W: Tensor, name: str = "matrix") -> float:
+    """Returns the largest magnitude in a matrix.
+
+    Args:
+        W: (out, in), any floating dtype.
+        name: what errors call the matrix.
+
+    Raises:
+        InputError: for anything but a non-empty matrix of finite floating-point numbers.
+    """
     if W.ndim != 2 or W.numel() == 0:
         raise InputError(f"{name} has shape {tuple(W.shape)}: only non-empty matrices can be factorized")
     if not W.is_floating_point():

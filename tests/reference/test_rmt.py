@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from laser_lit.linalg.marchenko_pastur import edge, noise_level, optimal_threshold, quantile
-from laser_lit.linalg.rank import RULES
+from laser_lit.linalg.rules import RULES
 from laser_lit.linalg.svd import factorize
 
 pytestmark = pytest.mark.reference

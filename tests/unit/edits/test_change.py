@@ -11,7 +11,7 @@ from laser_lit.edits.change import Change, Changer, prune
 from laser_lit.edits.edit import Edit
 from laser_lit.errors import InputError
 from laser_lit.linalg.cache import FactorCache
-from laser_lit.linalg.rank import RULES
+from laser_lit.linalg.rules import RULES
 from laser_lit.linalg.svd import Svd
 
 shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
