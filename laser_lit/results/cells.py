@@ -10,7 +10,8 @@ from laser_lit.results.parquet import read_table, write_table
 FILE = "cells.parquet"
 COLUMNS = (
     *("driver", "step", "edits", "layer", "matrix", "part", "expert", "kind", "rank", "rho", "n", "complete"),
-    *("accuracy", "log_loss", "gain_accuracy", "gain_log_loss", "p", "p_adjusted", "predicted", "seconds", "error"),
+    *("accuracy", "log_loss", "gain_accuracy", "gain_log_loss", "p", "p_adjusted", "predicted"),
+    *("guard", "seconds", "error"),
 )
 
 

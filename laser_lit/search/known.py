@@ -34,6 +34,14 @@ class Known:
         """Reads what other processes have written since."""
         self._entries = self._store.pieces()
 
+    def has(self, edits: Edits) -> bool:
+        """Returns whether anything has been written down of a stack.
+
+        Args:
+            edits: the stack.
+        """
+        return bool(self._entries) and self._key(edits) in self._entries
+
     def add(self, edits: Edits, piece: Piece) -> None:
         """Writes a piece of a stack's score down.
 

@@ -53,7 +53,9 @@ class Loop:
         base: the model as it is, on all rows.
         predicted: change of the mean log loss that a gradient predicted for a candidate; for the report.
         path: accepted steps of a greedy search.
-        curve: (cost in whole cells, merit of the best complete cell) after every complete cell.
+        verdicts: whether the guard lets a stack pass, of those that it was asked about.
+        fresh: stacks of which this run has scored rows itself, the base left out.
+        found: candidates of which the results folder had rows when the search began.
 
     Raises:
         InputError: the model cannot be scored as it is.
@@ -72,13 +74,17 @@ class Loop:
     progress: bool = field(default=False, kw_only=True)
     predicted: dict[Edit, float] = field(default_factory=dict, init=False)
     path: list[Cell] = field(default_factory=list, init=False)
-    curve: list[tuple[float, Merit]] = field(default_factory=list, init=False)
+    verdicts: dict[Edits, bool] = field(default_factory=dict, init=False)
+    fresh: set[Edits] = field(default_factory=set, init=False)
+    found: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.content = {**self.content, "part": "validation"}
         self._known = Known(self.store, self.content)
         self._asked: dict[Edits, Cell] = {}
         self._tried: set[Edits] = set()
+        self._complete: list[tuple[float, Cell]] = []
+        self.found = sum(self._known.has((edit,)) for edit in self.space.edits)
         self.base = self.score(())
         if self.base.error is not None:
             raise InputError(f"the model cannot be scored as it is: {self.base.error}")
@@ -109,6 +115,15 @@ class Loop:
         return sum(cell.n for edits, cell in self._asked.items() if edits) / self.size
 
     @property
+    def curve(self) -> list[tuple[float, Merit]]:
+        """(cost in whole cells, merit of the best complete cell) after every complete cell, none that was refused."""
+        found, best = list[tuple[float, Merit]](), self.objective.merit(self.base)
+        for cost, cell in self._complete:
+            best = max(best, self.objective.merit(cell)) if self.verdicts.get(cell.edits, True) else best
+            found.append((cost, best))
+        return found
+
+    @property
     def cells(self) -> list[Cell]:
         """Every stack that was asked for, the base left out, on as many rows as it was asked for at most."""
         return [cell for edits, cell in self._asked.items() if edits]
@@ -125,7 +140,7 @@ class Loop:
         again = (self.retry or not edits) and edits not in self._tried  # what ailed the base may not be in the hash
         if cell.n < n and (cell.error is None or again):
             self._tried.add(edits)
-            self._known.add(edits, self._scored(edits, cell.n, n))
+            self._add(edits, self._scored(edits, cell.n, n))
             cell = self._known.cell(edits, n)
         self._note(cell)
         return cell
@@ -150,7 +165,7 @@ class Loop:
             return
         seconds = (time.perf_counter() - begin) / len(new)
         for edits, table in zip(new, tables, strict=True):
-            self._known.add(edits, _piece(edits, table, 0, seconds))
+            self._add(edits, _piece(edits, table, 0, seconds))
 
     def knows(self, edits: Edits) -> bool:
         """Returns whether a stack has been scored on all rows, or has failed, in this run or an earlier one.
@@ -186,7 +201,7 @@ class Loop:
         for cell in sorted(complete, key=lambda cell: merits[id(cell)], reverse=True):
             if merits[id(cell)] <= least:
                 return None
-            if self.guard is None or self.guard.passes(cell.edits):
+            if self._passes(cell.edits):
                 return cell
         return None
 
@@ -207,6 +222,17 @@ class Loop:
         """
         return track(list(stacks), label, self.progress)
 
+    def _passes(self, edits: Edits) -> bool:
+        if self.guard is None:
+            return True
+        self.verdicts[edits] = self.guard.passes(edits)
+        return self.verdicts[edits]
+
+    def _add(self, edits: Edits, piece: Piece) -> None:
+        self._known.add(edits, piece)
+        if edits:
+            self.fresh.add(edits)
+
     def _scored(self, edits: Edits, start: int, stop: int) -> Piece:
         begin = time.perf_counter()
         try:
@@ -221,9 +247,7 @@ class Loop:
             return
         self._asked[cell.edits] = cell
         if cell.edits and cell.error is None and cell.n == self.size:
-            merit = self.objective.merit(cell)
-            best = max(merit, self.curve[-1][1]) if self.curve else max(merit, self.objective.merit(self.base))
-            self.curve.append((self.cost, best))
+            self._complete.append((self.cost, cell))
 
 
 def _piece(edits: Edits, table: pd.DataFrame, start: int, seconds: float) -> Piece:

@@ -24,6 +24,7 @@ def cell_table(loop: Loop, driver: str) -> pd.DataFrame:
     - accuracy, log_loss, gain_accuracy, gain_log_loss: on these rows, gains over the base, positive is better.
     - p, p_adjusted: of the objective's gain over groups, two-sided; adjusted by max-T over all complete stacks.
     - predicted: change of the mean log loss that a gradient predicted.
+    - guard: "passed" or "refused"; None where the guard was not asked, as it is of no stack worse than the chosen one.
     - seconds, error.
 
     Args:
@@ -59,6 +60,7 @@ def _row(loop: Loop, cell: Cell) -> dict[str, Any]:
         "n": cell.n,
         "complete": cell.error is None and cell.n == loop.size,
         "predicted": loop.predicted.get(last) if len(cell.edits) == 1 else None,
+        "guard": None if cell.edits not in loop.verdicts else "passed" if loop.verdicts[cell.edits] else "refused",
         "seconds": cell.seconds,
         "error": cell.error,
     }

@@ -69,6 +69,9 @@ def test_a_second_loop_on_the_folder_scores_nothing(make_loop: MakeLoop):
         np.testing.assert_array_equal(found.correct, cell.correct)
     assert scorer.asked == []
     assert second.cost == first.cost == 3.0  # what the search asked for, whoever scored it
+    assert (first.found, second.found) == (0, 2)  # candidates, which (A, B) is not
+    assert first.fresh == {(A,), (B,), (A, B)}
+    assert second.fresh == set()
 
 
 def test_the_journal_keeps_every_cell_readable(make_loop: MakeLoop, tmp_path: Path):
@@ -128,6 +131,7 @@ def test_the_curve_has_the_best_so_far_which_is_the_base_at_first(make_loop: Mak
     base, best = loop.objective.merit(loop.base), loop.objective.merit(loop.score((B,)))
     assert best > base
     assert loop.curve == [(1.0, base), (2.0, best), (3.0, best)]
+    assert cell_table(loop, "grid")["guard"].isna().all()
 
 
 def test_a_cell_that_lacks_rows_is_never_the_best(make_loop: MakeLoop):
@@ -155,6 +159,12 @@ def test_a_guard_turns_the_best_away(make_loop: MakeLoop):
     assert best is not None
     assert best.edits == (A,)
     assert Guard.asked == [(B,), (A,)]
+    assert loop.verdicts == {(B,): False, (A,): True}
+    loop.score((A, B))
+    said = cell_table(loop, "grid")["guard"]
+    assert (list(said[:2]), said.isna()[2]) == (["passed", "refused"], True)
+    merit = loop.objective.merit
+    assert loop.curve == [(1.0, merit(best)), (2.0, merit(best)), (3.0, merit(loop.score((A, B))))]
 
 
 def test_text_is_judged_by_its_log_loss(make_loop: MakeLoop):
@@ -194,6 +204,7 @@ def test_the_ranks_of_a_matrix_share_their_passes_where_that_is_faster(make_loop
     assert best is not None
     assert best.edits == (B,)
     assert len(groups) == 12
+    assert len(loop.fresh) == 36
     assert all(len({edits[0].matrix for edits in group}) == 1 and len(group) == 3 for group in groups)
     assert loop.cost == 36
 
