@@ -1,12 +1,15 @@
 """One factorization a matrix, ever: factors on disk, found again by the content of the matrix."""
 
+import json
 import os
 import time
 import warnings
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 import xxhash
@@ -17,8 +20,11 @@ from torch import Tensor
 from laser_lit.errors import InputError
 from laser_lit.files import cache_folder, write_atomic
 from laser_lit.linalg.svd import Factors, Svd, factorize
+from laser_lit.linalg.whitened import OutputBasis
 
-VERSION = 1
+Kept = TypeVar("Kept", Factors, OutputBasis)
+
+VERSION = 2
 """Raised when the same matrix and options would give other factors, or lie otherwise in a file."""
 GIB = 2**30
 STALE_SECONDS = 3600
@@ -47,7 +53,7 @@ class FactorCache:
         self.folder = Path(folder) if folder is not None else default_folder()
         self.max_bytes = default_bytes() if max_bytes is None else max_bytes
         self.max_memory_bytes = max_memory_bytes
-        self._memory: OrderedDict[str, Factors] = OrderedDict()
+        self._memory: OrderedDict[str, Factors | OutputBasis] = OrderedDict()
 
     @torch.inference_mode(False)
     def get(
@@ -72,10 +78,9 @@ class FactorCache:
             InputError: as `factorize`.
         """
         options = options or Svd(method)
-        key = factors_key(W, options, rank)
-        factors = self._memory.get(key) or self._read(key)
-        if factors is None:
-            computed = factorize(
+
+        def compute() -> Factors:
+            return factorize(
                 W,
                 options.method,
                 rank=rank,
@@ -85,19 +90,34 @@ class FactorCache:
                 dtype=torch.float64 if W.dtype == torch.float64 else torch.float32,
                 name=name,
             )
-            factors = computed.to("cpu")
-            self._write(key, factors)
-        self._remember(key, factors)
-        return factors.to(W.device)
+
+        return self.kept(factors_key(W, options, rank), Factors, compute).to(W.device)
+
+    @torch.inference_mode(False)
+    def kept(self, key: str, kind: type[Kept], compute: Callable[[], Kept]) -> Kept:
+        """Returns what is kept under a key, on the CPU; it is computed where it is not there.
+
+        Args:
+            key: all that decides it, `VERSION` among it.
+            kind: what it is.
+            compute: makes it, on any device.
+        """
+        known = self._memory.get(key)
+        found = known if isinstance(known, kind) else self._read(key, kind)
+        if found is None:
+            found = compute().to("cpu")
+            self._write(key, found)
+        self._remember(key, found)
+        return found
 
     def path(self, key: str) -> Path:
         """Returns the file that holds the factors of a key."""
         return self.folder / f"{key}.safetensors"
 
-    def _read(self, key: str) -> Factors | None:
+    def _read(self, key: str, kind: type[Kept]) -> Kept | None:
         path = self.path(key)
         try:
-            factors = _load(path)
+            factors = _load(path, kind)
         except OSError:
             return None
         except _BROKEN:
@@ -108,7 +128,7 @@ class FactorCache:
             os.utime(path)  # the time of last use, which eviction goes by
         return factors
 
-    def _write(self, key: str, factors: Factors) -> None:
+    def _write(self, key: str, factors: Factors | OutputBasis) -> None:
         if _size(factors) > self.max_bytes:
             return
         try:
@@ -138,7 +158,7 @@ class FactorCache:
                 path.unlink(missing_ok=True)
                 total -= size
 
-    def _remember(self, key: str, factors: Factors) -> None:
+    def _remember(self, key: str, factors: Factors | OutputBasis) -> None:
         self._memory[key] = factors
         self._memory.move_to_end(key)
         while self._memory and sum(map(_size, self._memory.values())) > self.max_memory_bytes:
@@ -197,8 +217,15 @@ def _bytes(W: Tensor) -> memoryview:
     return flat.view(torch.uint8).numpy().data
 
 
-def _size(factors: Factors) -> int:
-    return sum(part.numel() * part.element_size() for part in (factors.U, factors.S, factors.Vh))
+def _parts(kept: Factors | OutputBasis) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Returns the tensors, and what else there is."""
+    parts = vars(kept)
+    tensors = {name: part for name, part in parts.items() if isinstance(part, Tensor)}
+    return tensors, {name: part for name, part in parts.items() if name not in tensors}
+
+
+def _size(kept: Factors | OutputBasis) -> int:
+    return sum(part.numel() * part.element_size() for part in _parts(kept)[0].values())
 
 
 def _sum(tensors: dict[str, Tensor], *said: str) -> str:
@@ -208,17 +235,16 @@ def _sum(tensors: dict[str, Tensor], *said: str) -> str:
     return digest.hexdigest()
 
 
-def _save(path: Path, factors: Factors) -> None:
-    tensors = {"U": factors.U, "S": factors.S, "Vh": factors.Vh}
-    error = "" if factors.error is None else repr(factors.error)
-    total = _sum(tensors, factors.method, error)
-    save_file(tensors, path, {"method": factors.method, "error": error, "sum": total})
+def _save(path: Path, kept: Factors | OutputBasis) -> None:
+    tensors, others = _parts(kept)
+    said = json.dumps(others, sort_keys=True)
+    save_file(tensors, path, {"said": said, "sum": _sum(tensors, said)})
 
 
-def _load(path: Path) -> Factors:
+def _load(path: Path, kind: type[Kept]) -> Kept:
     with safe_open(path, "pt") as file:
-        said = file.metadata() or {}
-        tensors = {name: file.get_tensor(name) for name in ("U", "S", "Vh")}
-    if said["sum"] != _sum(tensors, said["method"], said["error"]):
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if metadata["sum"] != _sum(tensors, metadata["said"]):
         raise ValueError(f"{path} is damaged")
-    return Factors(**tensors, method=said["method"], error=float(said["error"]) if said["error"] else None)
+    return kind(**tensors, **json.loads(metadata["said"]))
