@@ -7,6 +7,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from laser_lit.errors import InputError
+from laser_lit.files import refuse_unfinished
 
 PATTERNS = ("config.json", "model*.safetensors", "model*.safetensors.index.json")
 _PATIENCE = 10
@@ -28,6 +29,7 @@ def checkpoint_folder(path_or_id: str | Path, revision: str | None = None, also:
     if path.is_file():
         raise InputError(f"{path} is a file; give the model's folder")
     if path.is_dir():
+        refuse_unfinished(path)
         if not (path / "config.json").is_file():
             raise InputError(f"{path} is a folder without config.json: not a model that save_pretrained wrote")
         return path

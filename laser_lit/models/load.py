@@ -18,6 +18,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.models.architecture import field
+from laser_lit.models.factored import read_factored
 from laser_lit.models.source import find_source
 
 Kind = Literal["causal", "masked", "seq2seq"]
@@ -44,7 +45,7 @@ def load_model(
     """Returns a language model in eval mode and its tokenizer.
 
     Args:
-        path_or_id: folder with config.json, weights and tokenizer, or an id of the hub.
+        path_or_id: folder with config.json, weights and tokenizer, or an id of the hub; a factored export too.
         revision: commit, tag or branch of the hub's repository.
         dtype: "auto" keeps the checkpoint's.
         device_map: as in transformers; None loads onto the CPU.
@@ -79,10 +80,12 @@ def load_weights(
     if dtype not in DTYPES:
         raise unknown_name("dtype", dtype, DTYPES)
     source = find_source(path_or_id, revision, trust_remote_code)
-    config = source.load(AutoConfig.from_pretrained)
+    factored = read_factored(source)
+    config = source.load(AutoConfig.from_pretrained) if factored is None else factored.config
     _refuse_quantized(source.where, config)
+    auto = _CLASSES[_kind(source.where, config, kind)]
     model, info = source.load(
-        _CLASSES[_kind(source.where, config, kind)].from_pretrained,
+        auto.from_pretrained if factored is None else factored.loader(auto),
         config=config,
         dtype=dtype if dtype == "auto" else getattr(torch, dtype),
         device_map=device_map,
@@ -105,7 +108,9 @@ def load_tokenizer(
     if source.folder and not any(file for name in _TOKENIZER_FILES for file in source.folder.glob(name)):
         raise missing
     try:
-        tokenizer = source.load(AutoTokenizer.from_pretrained)
+        factored = read_factored(source)
+        config = {} if factored is None else {"config": factored.config}
+        tokenizer = source.load(AutoTokenizer.from_pretrained, **config)
     except InputError as error:
         raise (missing if "backend tokenizer" in str(error) else error) from error.__cause__
     if len(tokenizer) <= len(tokenizer.all_special_tokens):

@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from laser_lit.errors import UnknownNameError
+from laser_lit.linalg.lowrank import LowRankLinear
 from laser_lit.models.architecture import (
     GROUPS,
     MATRICES,
@@ -15,6 +16,7 @@ from laser_lit.models.architecture import (
     field,
     load_architecture,
 )
+from laser_lit.models.factored_matrix import FactoredHandle, refuse_factored
 from laser_lit.models.finding import Finder, Spot
 from laser_lit.models.matrix import MatrixHandle, MatrixId
 from laser_lit.models.refusal import refuse_offloaded, refuse_quantized, unknown_architecture
@@ -23,6 +25,7 @@ from laser_lit.models.selection import select
 __all__ = ["GROUPS", "MATRICES", "MatrixHandle", "MatrixId", "MatrixMap", "find_matrices"]
 
 Parameters = dict[str, nn.Parameter]
+Stored = nn.Parameter | LowRankLinear
 
 
 class MatrixMap(Mapping[MatrixId, MatrixHandle]):
@@ -94,9 +97,10 @@ class MatrixMap(Mapping[MatrixId, MatrixHandle]):
             expert: index of one expert; None means every expert.
 
         Raises:
-            InputError: something the model does not have; says what it has.
+            InputError: something the model does not have, or has as factors only; says what it has.
         """
         found = select(self.architecture, self.layers, self._all, layer, matrix, part, expert)
+        refuse_factored(self._all[id] for id in found)
         return list(dict.fromkeys(self.canonical(id) for id in found))
 
 
@@ -115,13 +119,14 @@ def find_matrices(model: nn.Module, architecture: str | Path | None = None) -> M
     config = getattr(model, "config", None)
     model_type = field(config, "model_type")
     parameters: Parameters = dict(model.named_parameters(remove_duplicate=False))
+    factors = {f"{name}.weight": at for name, at in model.named_modules() if isinstance(at, LowRankLinear)}
     if architecture is not None:
         family: Architecture | None = load_architecture(architecture)
     else:
         family = family_of(model_type)
     if family is None:
         raise unknown_architecture(type(model).__name__, model_type, parameters, list(families()))
-    layers, handles = Finder(family, config, parameters, _handle).find()
+    layers, handles = Finder[Stored](family, config, {**parameters, **factors}, _handle).find()
     if not layers:
         raise unknown_architecture(type(model).__name__, model_type, parameters, list(families()), family.name)
     refuse_offloaded(handles)
@@ -135,5 +140,7 @@ def _tied_once(name: str, layers: dict[str | None, int], handles: dict[MatrixId,
     return MatrixMap(name, layers, handles, {id: at for id, at in named.items() if id != at})
 
 
-def _handle(spot: Spot[nn.Parameter]) -> MatrixHandle:
+def _handle(spot: Spot[Stored]) -> MatrixHandle:
+    if isinstance(spot.tensor, LowRankLinear):
+        return FactoredHandle(spot.id, spot.memory_name, spot.tensor, spot.disk_name)
     return MatrixHandle(spot.id, spot.memory_name, spot.tensor, spot.layout, spot.disk_name, spot.disk_layout)

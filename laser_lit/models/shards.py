@@ -206,6 +206,8 @@ def _without_safetensors(folder: Path) -> str:
     gguf = next(folder.glob("*.gguf"), None)
     if gguf:
         return f"{folder} has its weights in {gguf.name}, usually quantized; take the checkpoint that it was made from"
+    if any(folder.glob("model.factored*.safetensors")):
+        return f"{folder} holds factors; python -m laser_lit.export {folder} NEW --format dense makes whole matrices"
     if (folder / "adapter_model.safetensors").is_file():
         return f"{folder} holds an adapter only; merge it into its base model and save that (peft: merge_and_unload)"
     return f"{folder} has neither {WHOLE} nor {INDEX}: not a checkpoint that save_pretrained wrote"

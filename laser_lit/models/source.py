@@ -1,14 +1,11 @@
 """Where a model comes from, a folder or the hub, and what to do when it does not."""
 
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import torch
 from huggingface_hub import constants
@@ -17,10 +14,10 @@ from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from laser_lit.errors import InputError
+from laser_lit.files import refuse_unfinished
+from laser_lit.models.hub import hub_answers, is_hub_id
 
 _T = TypeVar("_T")
-_PATIENCE = 10
-"""Seconds to wait for the hub's first answer."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Source:
         Raises:
             InputError: the files are missing, out of reach, broken, or do not fit together.
         """
-        with _quiet():
+        with quiet():
             return self._loaded(loader, keywords)
 
     def _loaded(self, loader: Callable[..., _T], keywords: dict[str, Any]) -> _T:
@@ -100,20 +97,21 @@ def find_source(path_or_id: str | Path, revision: str | None = None, trust_remot
     keywords: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     path = Path(path_or_id).expanduser()
     if path.is_dir():
+        refuse_unfinished(path)
         if not (path / "config.json").is_file():
             raise InputError(f"{path} is a folder without config.json: not a model that save_pretrained wrote")
         return Source(str(path), keywords, reachable=False)
     if path.is_file():
         raise InputError(f"{path} is a file; give the model's folder")
     text = str(path_or_id)
-    if not re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", text):
+    if not is_hub_id(text):
         raise InputError(f"no model folder at {text}, and it is not an id of the hub (owner/name) either")
-    reachable = not constants.HF_HUB_OFFLINE and _answers(constants.ENDPOINT)
+    reachable = not constants.HF_HUB_OFFLINE and hub_answers(constants.ENDPOINT)
     return Source(text, keywords | {"local_files_only": not reachable}, reachable)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps transformers' warnings, and its progress bars where no one watches them, off the screen."""
     verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
@@ -125,17 +123,6 @@ def _quiet() -> Iterator[None]:
         transformers_logging.set_verbosity(verbosity)
         if bars:
             transformers_logging.enable_progress_bar()
-
-
-def _answers(endpoint: str) -> bool:
-    """Whether the hub answers at all; asked once, since the hub's own client retries for most of a minute."""
-    try:
-        with urlopen(Request(endpoint, method="HEAD"), timeout=_PATIENCE):
-            return True
-    except HTTPError:
-        return True
-    except OSError:
-        return False
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
