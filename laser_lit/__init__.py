@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from laser_lit.models.matrices import MatrixId, MatrixMap, find_matrices
     from laser_lit.results.compare import compare
     from laser_lit.scoring.score import score
+    from laser_lit.spectral.scan import scan
 
 _HOMES = {
     "Edit": "laser_lit.edits.edit",
@@ -31,6 +32,7 @@ _HOMES = {
     "find_matrices": "laser_lit.models.matrices",
     "load_data": "laser_lit.data.registry",
     "load_model": "laser_lit.models.load",
+    "scan": "laser_lit.spectral.scan",
     "score": "laser_lit.scoring.score",
 }
 
@@ -47,6 +49,7 @@ __all__ = [
     "find_matrices",
     "load_data",
     "load_model",
+    "scan",
     "score",
 ]
 
