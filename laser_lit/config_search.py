@@ -32,11 +32,12 @@ class SearchConfig:
     """A search; which fields count depends on `name`.
 
     Attributes:
-        name: none, grid, gradient, greedy, racing, optuna or collect; `search=auto` is racing.
+        name: none, grid, gradient, greedy, racing, optuna, rmt, snr or collect; `search=auto` is racing.
         layers: from 0, negative from the end, "all", "late" (the last 40 %), or a list.
         matrices: a matrix, a group, or a list.
         rho: kept shares of min(out, in): code, table5, figure2, or a list.
         rank: kept components instead of rho, a list.
+        rule: rank rules instead of both, a name or a list of them; rmt and snr take one.
         kinds: low_rank, high_order, prune, zero; several are tried beside each other.
         objective: accuracy (ties by log loss) or log_loss; auto is accuracy where there is one.
         also: more choices of `data=`, or mappings of name and other fields of data ({name: text, path: FILE}); the
@@ -48,6 +49,8 @@ class SearchConfig:
         budget: most that racing may spend, as a share of the grid.
         trials: of optuna.
         stack: most edits of one stack of optuna's.
+        max_mod: most matrices that rmt cuts.
+        k: matrices that snr tries.
         cache_gb: most memory for what is kept to not compute it twice, in 1e9 bytes.
         shard: which part of the search this job does, in [0, shards).
         shards: into how many jobs the search is split; `search=collect` then chooses.
@@ -59,6 +62,7 @@ class SearchConfig:
     matrices: Any = "all"
     rho: Any = "code"
     rank: list[int] | None = None
+    rule: Any = None
     kinds: list[str] = field(default_factory=lambda: ["low_rank"])
     objective: str = "auto"
     also: list[Any] = field(default_factory=list)
@@ -69,6 +73,8 @@ class SearchConfig:
     budget: float = 0.1
     trials: int = 200
     stack: int = 3
+    max_mod: int = 5
+    k: int = 15
     cache_gb: float = 2.0
     shard: int = 0
     shards: int = 1

@@ -3,15 +3,18 @@
 import math
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from laser_lit.config_search import GuardConfig, SearchConfig
 from laser_lit.errors import InputError, unknown_name
-from laser_lit.search.drivers import DRIVERS, SHARDED
+from laser_lit.linalg.rules import RULES, rule_named
+from laser_lit.search.drivers import BY_ONE_RULE, DRIVERS, SHARDED
 from laser_lit.search.objective import OBJECTIVES
 
-LISTS = ("layers", "matrices", "rho", "rank", "kinds")
-AT_LEAST_ONE = ("examples", "verify", "steps", "trials", "stack", "shards")
+LISTS = ("layers", "matrices", "rho", "rank", "rule", "kinds")
+AT_LEAST_ONE = ("examples", "verify", "steps", "trials", "stack", "max_mod", "k", "shards")
+OWN = {"max_mod": "rmt", "k": "snr"}
+"""Fields of one driver alone."""
 
 
 def check_search(config: DictConfig, processes: int) -> None:
@@ -68,12 +71,32 @@ def _check_values(search: DictConfig) -> None:
         raise InputError(f"search.cache_gb {search.cache_gb}: must be at least 0 and finite")
     if search.objective not in ("auto", *OBJECTIVES):
         raise unknown_name("search.objective", search.objective, ("auto", *OBJECTIVES))
-    if search.rank is not None and search.rho != "code":
-        raise InputError(f"search.rank={list(search.rank)} beside search.rho={search.rho}: leave one of them out")
+    _check_amounts(search)
     for name in LISTS:
         if search[name] is not None and not isinstance(search[name], int | float) and len(search[name]) == 0:
             raise InputError(f"search.{name} is empty: give at least one value, or leave it out")
     _refuse_guard_without_text(search.guard)
+
+
+def _check_amounts(search: DictConfig) -> None:
+    given = {"rank": search.rank, "rule": search.rule, "rho": None if search.rho == "code" else search.rho}
+    typed = [f"search.{key}={value}" for key, value in given.items() if value is not None]
+    if search.name not in BY_ONE_RULE and len(typed) > 1:
+        raise InputError(f"{' beside '.join(typed)}: leave {'one' if len(typed) == 2 else 'two'} of them out")
+    rules = [search.rule] if isinstance(search.rule, str) else search.rule
+    if rules is not None and not isinstance(rules, list | ListConfig):
+        raise InputError(f"search.rule {rules}: must be a rank rule or a list of them: {', '.join(RULES)}")
+    for rule in rules or ():
+        rule_named(rule)
+    defaults = OmegaConf.structured(SearchConfig(name=search.name))
+    idle = [key for key, driver in OWN.items() if driver != search.name and search[key] != defaults[key]]
+    if search.name in BY_ONE_RULE:
+        if not isinstance(search.rule, str):
+            raise InputError(f"search={search.name} search.rule={search.rule}: takes one rank rule: {', '.join(RULES)}")
+        idle += [key for key in ("rho", "rank", "kinds") if search[key] != defaults[key]]
+    if idle:
+        typed = [f"search.{key}={search[key]}" for key in idle]
+        raise InputError(f"search={search.name} does not look at {', '.join(typed)}: leave it out")
 
 
 def _refuse_guard_without_text(guard: DictConfig) -> None:

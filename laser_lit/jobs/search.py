@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,14 +20,16 @@ from laser_lit.results.stats import detectable_gain
 from laser_lit.results.store import ResultsStore
 from laser_lit.results.weights import row_weights
 from laser_lit.search.cell import Cell
-from laser_lit.search.drivers import DRIVERS, SHARDED
+from laser_lit.search.drivers import DRIVERS, SHARDED, candidates
 from laser_lit.search.guard import Guard
 from laser_lit.search.loop import Loop
 from laser_lit.search.objective import Objective
 from laser_lit.search.rows import Rows
-from laser_lit.search.space import Space
 from laser_lit.search.table import cell_table, path_rows
 from laser_lit.tasks.base import Task
+
+NAMED = 12
+"""Most skipped matrices that a note names; the log has them all."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,7 @@ def search(task: Task, store: ResultsStore, config: DictConfig) -> Found:
     """
     settings: SearchConfig = OmegaConf.to_object(config.search)  # type: ignore[assignment]
     begin = time.perf_counter()
-    space = Space.of(
-        task.matrices, settings.layers, settings.matrices, settings.rho, settings.rank, tuple(settings.kinds)
-    )
+    space = candidates(task.matrices, settings)
     guard = Guard.of(task, config, store.folder)
     content = task.content()
     key = config_hash({**content, "part": "validation"})
@@ -174,18 +175,27 @@ def _found(
         curves=curves,
     )
     seconds = time.perf_counter() - begin
-    return Found(_laser(chosen, record, loop.guard is not None), record, cells, merit(chosen or loop.base)[0], seconds)
+    return Found(_laser(chosen, record, loop), record, cells, merit(chosen or loop.base)[0], seconds)
 
 
-def _laser(chosen: Cell | None, record: SearchRecord, guarded: bool) -> ConfiguredStack:
+def _laser(chosen: Cell | None, record: SearchRecord, loop: Loop) -> ConfiguredStack:
     said = (
         f"search={record.driver} on validation: {record.candidates:,} candidates, {record.scored:,} stacks scored in "
         f"full, at the cost of {record.cost:,.1f} such stacks"
     )
+    skipped = _skipped(loop.space.skipped)
     if chosen is None:
-        passing = " that passes the guard" if guarded else ""
-        return ConfiguredStack(None, notes=(f"{said}; none{passing} beat the base",))
-    return ConfiguredStack(Stack(chosen.edits), said, verified=True)
+        passing = " that passes the guard" if loop.guard is not None else ""
+        return ConfiguredStack(None, notes=(f"{said}; none{passing} beat the base", *skipped))
+    return ConfiguredStack(Stack(chosen.edits), said, verified=True, notes=skipped)
+
+
+def _skipped(names: Sequence[str]) -> tuple[str, ...]:
+    """Returns a note of the matrices of which a rule keeps all or nothing; none where there are none."""
+    if not names:
+        return ()
+    listed = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return (f"not tried, since search.rule keeps all or nothing of it: {listed}",)
 
 
 def _adjusted_p(loop: Loop, chosen: Cell, cells: pd.DataFrame) -> float | None:

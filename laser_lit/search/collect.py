@@ -24,6 +24,7 @@ def drive(loop: Loop, settings: SearchConfig) -> Cell | None:
         raise InputError(
             f"search=collect: {len(missing)} of {len(stacks)} cells are not in {loop.folder}, of "
             f"{', '.join(places[:6])}{', …' if len(places) > 6 else ''}. Run the missing shards first, with the same "
-            "search.layers, search.matrices, search.rho and search.rank; search=grid scores what is missing and chooses"
+            "search.layers, search.matrices, search.rho, search.rank and search.rule; search=grid scores what is "
+            "missing and chooses"
         )
     return loop.best([loop.score(edits) for edits in stacks])

@@ -1,4 +1,4 @@
-"""What a search may choose from: every edit of one matrix by an explicit rank."""
+"""What a search may choose from: edits of one matrix each, by an explicit rank."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,22 +6,13 @@ from decimal import Decimal
 
 from laser_lit.edits.edit import KINDS, Edit
 from laser_lit.errors import InputError, unknown_name
-from laser_lit.linalg.rank import Number, check_rho, rank_from_rho, smallest_rho
-from laser_lit.models.matrices import MatrixMap
+from laser_lit.linalg.rank import Number
+from laser_lit.models.matrices import MatrixId, MatrixMap
+from laser_lit.search.amounts import Amounts
 
 Edits = tuple[Edit, ...]
 Place = tuple[str | None, int, str]
 """Part, layer and matrix; the experts of a layer's matrix are edited together."""
-
-PRESETS: dict[str, tuple[Decimal, ...]] = {
-    "code": tuple(map(Decimal, ("0.9", "0.8", "0.6", "0.4", "0.2", "0.1", "0.05", "0.01", "0.005"))),
-    "table5": tuple(map(Decimal, ("0.9", "0.8", "0.6", "0.2", "0.1", "0.05", "0.01"))),
-    "figure2": tuple(
-        1 - Decimal(reduction) / 10_000
-        for reduction in (1000, 2500, 4000, 5000, 6000, 7500, 9000, 9250, 9500, 9750, 9800, 9850, 9900, 9950, 9975)
-    ),
-}
-"""Kept shares: of the LASER code, of the paper's Table 5, of its Figure 2 (there given as reductions in per cent)."""
 
 LATE = Decimal("0.6")
 """`layers=late` starts at this share of the layers: the reference's own grid takes the last 40 %."""
@@ -32,13 +23,15 @@ WORDS = ("all", "late")
 
 @dataclass(frozen=True)
 class Space:
-    """Candidates, matrix by matrix and in each from the lowest rank to the highest.
+    """Candidates; as `of` makes them matrix by matrix, and in each from the lowest rank to the highest.
 
     Attributes:
         edits: each of one matrix (of all experts of it), with its rank.
+        skipped: matrices of which a rule keeps all or nothing, in words.
     """
 
     edits: tuple[Edit, ...]
+    skipped: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -49,6 +42,7 @@ class Space:
         rhos: str | Sequence[Number] = "code",
         ranks: Sequence[int] | None = None,
         kinds: Sequence[str] = ("low_rank",),
+        rules: Sequence[str] = (),
     ) -> "Space":
         """Returns the candidates of a model; ranks that coincide count once, and none is below 1.
 
@@ -59,27 +53,27 @@ class Space:
             rhos: one of PRESETS, or kept shares in (0, 1).
             ranks: kept components, instead of `rhos`; those of a matrix's full rank or more are left out.
             kinds: kinds of edits; "zero" has no rank and is tried once a matrix.
+            rules: rank rules, instead of both; each matrix is read for its singular values.
 
         Raises:
-            InputError: names that the model does not have, shares outside [0, 1], ranks below 1, or nothing left.
+            InputError: names that the model or the rules do not have, shares outside [0, 1], ranks below 1, or nothing
+                left.
         """
         for kind in kinds:
             if kind not in KINDS:
                 raise unknown_name("kind in search.kinds", kind, KINDS)
-        shares = _shares(rhos) if ranks is None else ()
-        for rank in ranks or ():
-            if rank < 1:
-                raise InputError(f"rank {rank} in search.rank: must be at least 1; kind zero removes a matrix")
+        amounts = Amounts.of(rhos, ranks, rules)
         edits: list[Edit] = []
-        places = _places(matrices, layers, matrix)
-        for (part, layer, name), d in places.items():
+        found = places(matrices, layers, matrix)
+        for (part, layer, name), ids in found.items():
+            below = [] if set(kinds) == {"zero"} else amounts.of_matrix(matrices, ids)
             for kind in dict.fromkeys(kinds):
-                kept = [None] if kind == "zero" else _ranks(d, shares, ranks)
+                kept = [None] if kind == "zero" else below
                 edits += [Edit(layer, name, rank=rank, kind=kind, part=part) for rank in kept]
         if not edits:
-            given = f"search.rho={rhos}" if ranks is None else f"search.rank={list(ranks)}"
-            useful = f"each is the full rank; the highest useful one is {max(places.values()) - 1}"
-            raise InputError(f"{given} leaves no candidates: {useful}")
+            highest = max(min(matrices[ids[0]].shape) for ids in found.values()) - 1
+            useful = f"each is the full rank; the highest useful one is {highest}"
+            raise InputError(f"{amounts.typed} leaves no candidates: {useful}")
         return cls(tuple(edits))
 
     def __len__(self) -> int:
@@ -137,29 +131,23 @@ def describe(edits: Edits) -> str:
     )
 
 
-def _places(
+def places(
     matrices: MatrixMap, layers: int | str | Sequence[int | str], matrix: str | Sequence[str]
-) -> dict[Place, int]:
-    """Returns min(out, in) of each matrix that is named."""
+) -> dict[Place, list[MatrixId]]:
+    """Returns each matrix that is named, with its experts.
+
+    Args:
+        matrices: the model's.
+        layers: as `MatrixMap.select` takes them, or "late".
+        matrix: as `MatrixMap.select` takes it.
+
+    Raises:
+        InputError: something the model does not have.
+    """
     if isinstance(layers, str) and layers not in WORDS and not layers.lstrip("-").isdigit():
         raise unknown_name("search.layers", layers, WORDS)
-    ids = matrices.select("all" if layers == "late" else layers, matrix)
-    if layers == "late":
-        ids = [id for id in ids if id.layer >= int(LATE * matrices.layers[id.part])]
-    return {(id.part, id.layer, id.matrix): min(matrices[id].shape) for id in ids}
-
-
-def _shares(rhos: str | Sequence[Number]) -> tuple[Decimal, ...]:
-    if isinstance(rhos, str):
-        if rhos not in PRESETS:
-            raise unknown_name("search.rho", rhos, PRESETS)
-        return PRESETS[rhos]
-    values = rhos if isinstance(rhos, Sequence) else (rhos,)
-    return tuple(check_rho(rho, "search.rho") for rho in values)
-
-
-def _ranks(d: int, shares: Sequence[Decimal], ranks: Sequence[int] | None) -> Sequence[int | None]:
-    """Returns the ranks below d, ascending, each once."""
-    if ranks is None:
-        ranks = [1 if share < smallest_rho(d) else rank_from_rho(share, d) for share in shares]
-    return sorted({rank for rank in ranks if rank < d})
+    found: dict[Place, list[MatrixId]] = {}
+    for id in matrices.select("all" if layers == "late" else layers, matrix):
+        if layers != "late" or id.layer >= int(LATE * matrices.layers[id.part]):
+            found.setdefault((id.part, id.layer, id.matrix), []).append(id)
+    return found

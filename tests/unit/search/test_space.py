@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from laser_lit.edits.edit import Edit
 from laser_lit.errors import InputError
 from laser_lit.models.matrices import MatrixMap, find_matrices
-from laser_lit.search.space import PRESETS, Space, describe, place_of
+from laser_lit.search.amounts import PRESETS
+from laser_lit.search.space import Space, describe, place_of
 
 
 def test_the_presets_are_the_published_grids():
