@@ -72,6 +72,18 @@ class CausalLMModule(lightning.LightningModule):
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Scales the gradient down to a norm; Lightning refuses fused AdamW here, for the sake of scaled losses.
+
+        Losses are scaled in float16 only, in which nothing is trained here.
+        """
+        if gradient_clip_val:
+            torch.nn.utils.clip_grad_norm_(
+                [parameter for group in optimizer.param_groups for parameter in group["params"]], gradient_clip_val
+            )
+
     def configure_optimizers(self) -> Any:
         """Returns AdamW and its schedule, stepped once a batch."""
         hyper = self.hparams

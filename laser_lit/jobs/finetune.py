@@ -1,0 +1,178 @@
+"""`task=finetune`: trains the modules that a list names on text, and writes the model."""
+
+import gc
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import xxhash
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from laser_lit.config import config_hash, plain
+from laser_lit.config_finetune import FinetuneConfig
+from laser_lit.data.example import TextSet
+from laser_lit.data.registry import load_data
+from laser_lit.errors import InputError
+from laser_lit.files import write_text_atomic
+from laser_lit.jobs.check_finetune import check_finetune
+from laser_lit.jobs.finetune_record import finetune_record, print_finetuning, result_of
+from laser_lit.lit.finetuning import Finetuning
+from laser_lit.lit.loggers import finish_loggers, make_loggers
+from laser_lit.lit.trained_model import RECORD, check_empty, save_model, take_weights
+from laser_lit.lit.trainer import make_trainer
+from laser_lit.lit.training_checkpoint import saved_curve, saved_weights
+from laser_lit.lit.windows import Windows, cut_windows
+from laser_lit.models.content import content_hash
+from laser_lit.models.finite import refuse_not_finite
+from laser_lit.models.load import load_tokenizer, load_weights
+from laser_lit.models.unfrozen import Unfrozen, freeze_except
+from laser_lit.scoring.inputs import context_length, model_kind
+from laser_lit.tasks.language import model_id
+
+CHECKPOINT = "last.ckpt"
+MODEL = "model"
+_DECIDES = (
+    *("steps", "batch_size", "accumulate", "learning_rate", "weight_decay", "warmup", "schedule", "clip"),
+    *("precision", "gradient_checkpointing"),
+)
+"""Settings that change the trained weights by themselves; windows and parameters are in the hash as what they are."""
+
+
+def run(config: DictConfig) -> float:
+    """Returns the loss (nats a token) on the text held out, or where nothing is, that of the last step.
+
+    Raises:
+        InputError: for anything in the config that does not go together; nothing has been written then.
+    """
+    patterns = check_finetune(config)
+    text = load_data(config.data)
+    if not isinstance(text, TextSet):
+        raise InputError(
+            f"task=finetune trains on text, and data={config.data.name} asks questions; "
+            "take data=text data.path=FILE, wikitext2, ptb, c4 or gsm8k"
+        )
+    settings = _settings(config)
+    model, tokenizer = _load(config)
+    unfrozen = freeze_except(model, patterns)
+    windows = _windows(config, text, model, tokenizer)
+    lead = make_trainer(config.trainer)
+    content = _content(config, model, unfrozen, windows, lead.world_size)
+    folder = _results(config) / config_hash(content)
+    record = _finished(folder)
+    if record is not None:
+        print(f"already trained: {record['path']} (remove {folder} to train again)")  # noqa: T201
+        return result_of(record)
+    target = folder / MODEL if settings.path is None else Path(settings.path)
+    check_empty(target)
+    training = Finetuning(settings, windows, config.seed, folder / CHECKPOINT)
+    loggers = _loggers(config) if lead.is_global_zero else []
+    training.fit(model, config.trainer, loggers)
+    del model
+    gc.collect()  # Lightning's objects hold each other, and the model
+    about = {"model": model_id(config.model), "hash": folder.name, "path": str(target)}
+    record = finetune_record(about, text, windows, unfrozen, saved_curve(training.checkpoint), config)
+    if lead.is_global_zero:
+        _publish(config, target, training.checkpoint, tokenizer, record)
+        _finish(config, folder, record, loggers)
+    return result_of(record)
+
+
+def _settings(config: DictConfig) -> FinetuneConfig:
+    """Returns the settings as plain values, which Lightning's checkpoints can hold."""
+    return FinetuneConfig(**OmegaConf.to_container(config.finetune, resolve=True))  # type: ignore[arg-type]
+
+
+def _load(config: DictConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Returns the model in the type that it trains in, and its tokenizer."""
+    model = config.model
+    source = {"revision": model.revision, "trust_remote_code": model.trust_remote_code}
+    dtype = "bfloat16" if config.finetune.precision == "bf16-true" else "float32"
+    tokenizer = load_tokenizer(model.path, **source)
+    weights = load_weights(model.path, dtype=dtype, kind=model.kind, **source)
+    if model_kind(weights) != "causal":
+        raise InputError(f"task=finetune trains next-token models, and {model_id(model)} predicts masked tokens")
+    refuse_not_finite(weights)
+    return weights, tokenizer
+
+
+def _windows(config: DictConfig, text: TextSet, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Windows:
+    context, length = context_length(model), config.finetune.window
+    if length is not None and context is not None and length > context:
+        raise InputError(f"finetune.window {length}: model {model_id(config.model)} takes at most {context} tokens")
+    return cut_windows(
+        text,
+        tokenizer,
+        min(text.window, context or text.window) if length is None else length,
+        seed=config.seed,
+        holdout=config.finetune.holdout,
+        limit=config.data.limit,
+    )
+
+
+def _content(
+    config: DictConfig, model: PreTrainedModel, unfrozen: Unfrozen, windows: Windows, processes: int
+) -> dict[str, Any]:
+    """Returns everything that decides the trained weights."""
+    digest = xxhash.xxh3_128()
+    for part in (windows.train, windows.held_out):
+        digest.update(f"{part.shape}".encode())
+        digest.update(part.tobytes())
+    about = ("_name_or_path", "transformers_version", "dtype", "architectures")
+    return {
+        "finetune": {name: config.finetune[name] for name in _DECIDES},
+        "model": content_hash(model),
+        "architecture": {k: str(v) for k, v in model.config.to_diff_dict().items() if k not in about},
+        "dtype": config.model.dtype,
+        "unfrozen": list(unfrozen.names),
+        "windows": digest.hexdigest(),
+        "seed": config.seed,
+        "processes": processes,
+    }
+
+
+def _results(config: DictConfig) -> Path:
+    """Returns the folder of all trainings of this model on this data."""
+    if config.paths.results is not None:
+        return Path(config.paths.results)
+    return Path("results") / config.task.name / model_id(config.model).replace("/", "--") / config.data.name
+
+
+def _finished(folder: Path) -> dict[str, Any] | None:
+    """Returns the record of a training that has ended, if its model is still there."""
+    if not (folder / RECORD).is_file():
+        return None
+    record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    return record if (Path(record["path"]) / RECORD).is_file() else None
+
+
+def _loggers(config: DictConfig) -> list[Logger]:
+    name = f"finetune {model_id(config.model)} {config.data.name}"
+    loggers = make_loggers(config.logger, Path(config.paths.output), name)
+    for logger in loggers:
+        logger.log_hyperparams(plain(config))
+    return loggers
+
+
+def _publish(
+    config: DictConfig, target: Path, checkpoint: Path, tokenizer: PreTrainedTokenizerBase, record: dict[str, Any]
+) -> None:
+    """Writes the base's checkpoint with the trained weights in it, in the base's type unless another was asked for."""
+    model = config.model
+    source = {"revision": model.revision, "trust_remote_code": model.trust_remote_code}
+    base = load_weights(model.path, dtype=model.dtype, kind=model.kind, **source)
+    take_weights(base, saved_weights(checkpoint))
+    save_model(target, base, tokenizer, record)
+
+
+def _finish(config: DictConfig, folder: Path, record: dict[str, Any], loggers: Sequence[Logger]) -> None:
+    """Writes the record and prints it; the checkpoint, whose weights the model has, goes."""
+    text = json.dumps(record, indent=2, allow_nan=False)
+    for place in (folder, Path(config.paths.output)):
+        write_text_atomic(place / RECORD, text)
+    (folder / CHECKPOINT).unlink()
+    print_finetuning(record)
+    for line in finish_loggers(list(loggers)):
+        print(line)  # noqa: T201

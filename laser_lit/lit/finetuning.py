@@ -1,0 +1,140 @@
+"""Training of some of a model's parameters under Lightning, from a checkpoint on where there is one."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import Logger
+from transformers import PreTrainedModel
+
+from laser_lit.config import TrainerConfig
+from laser_lit.config_finetune import FinetuneConfig
+from laser_lit.errors import InputError
+from laser_lit.lit.batch_seed import BatchSeed
+from laser_lit.lit.finetune import CausalLMModule
+from laser_lit.lit.learning_curve import LearningCurve
+from laser_lit.lit.trainer import make_trainer
+from laser_lit.lit.training_batches import TrainingBatches
+from laser_lit.lit.training_checkpoint import AtomicCheckpointIO, TrainingCheckpoint, saved_step
+from laser_lit.lit.windows import Windows
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """A training that can be killed and begun again at any moment.
+
+    Attributes:
+        settings: checked.
+        windows: what to train on and what to look at.
+        seed: of the order of the windows and of dropout.
+        checkpoint: file that is written after every `settings.save_every` steps and at the end.
+    """
+
+    settings: FinetuneConfig
+    windows: Windows
+    seed: int
+    checkpoint: Path
+
+    def fit(self, model: PreTrainedModel, trainer: TrainerConfig, loggers: Sequence[Logger] = ()) -> None:
+        """Trains the parameters that require gradients, and leaves the checkpoint of the finished training.
+
+        Called again after a kill, it goes on from the checkpoint and ends with the weights that it would have ended
+        with, bit for bit. A finished training is left alone.
+
+        Args:
+            model: in the type that it trains in.
+            trainer: accelerator, devices and strategy.
+            loggers: where the losses go.
+
+        Raises:
+            InputError: out of memory, or a checkpoint that does not belong here.
+        """
+        step = saved_step(self.checkpoint)
+        if step >= self.settings.steps:
+            return
+        lightning = self._trainer(model, trainer, loggers)
+        module = self._module(model)
+        with _repeatable(lightning.strategy.root_device), torch.random.fork_rng(devices=[]):
+            try:
+                resumed = str(self.checkpoint) if step else None
+                lightning.fit(module, self._batches(step, lightning), ckpt_path=resumed, weights_only=True)
+            except torch.OutOfMemoryError as error:
+                raise InputError(
+                    f"finetune.batch_size {self.settings.batch_size}: {lightning.strategy.root_device} is out of "
+                    "memory; give less (and more finetune.accumulate), finetune.gradient_checkpointing=true, or "
+                    "finetune.precision=bf16-true"
+                ) from error
+
+    def _trainer(self, model: PreTrainedModel, config: TrainerConfig, loggers: Sequence[Logger]) -> Trainer:
+        settings = self.settings
+        names = [name for name, weight in model.named_parameters() if weight.requires_grad]
+        save = TrainingCheckpoint(
+            self.checkpoint, names, every=settings.save_every, steps=settings.steps, accumulate=settings.accumulate
+        )
+        curve = LearningCurve(
+            self.windows.held_out,
+            size=settings.batch_size,
+            accumulate=settings.accumulate,
+            is_due=save.is_due,
+            loggers=loggers,
+        )
+        return make_trainer(
+            config,
+            [BatchSeed(self.seed), curve, save],  # the curve before the checkpoint that holds it
+            max_epochs=1,
+            accumulate_grad_batches=settings.accumulate,
+            gradient_clip_val=settings.clip,
+            # "bf16-true" would round rotary frequencies too, which transformers keeps in float32; a model whose
+            # parameters are bfloat16 trains in bfloat16 without it
+            precision="bf16-mixed" if settings.precision == "bf16-mixed" else "32-true",
+            plugins=[AtomicCheckpointIO()],
+        )
+
+    def _batches(self, step: int, trainer: Trainer) -> TrainingBatches:
+        return TrainingBatches(
+            self.windows.train,
+            size=self.settings.batch_size,
+            count=self.settings.steps * self.settings.accumulate,
+            seed=self.seed,
+            first=step * self.settings.accumulate,
+            rank=trainer.global_rank,
+            world=trainer.world_size,
+        )
+
+    def _module(self, model: PreTrainedModel) -> CausalLMModule:
+        settings = self.settings
+        if settings.gradient_checkpointing:
+            # transformers renamed it in 5.x
+            enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+            try:
+                enable({"use_reentrant": False})
+            except ValueError as error:
+                raise InputError(f"finetune.gradient_checkpointing: {error}") from error
+        module = CausalLMModule(
+            model.train(),
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            warmup=settings.warmup,
+            schedule=settings.schedule,
+        )
+        module.strict_loading = False  # a checkpoint holds what trains; TrainingCheckpoint sees to it
+        return module
+
+
+@contextmanager
+def _repeatable(device: torch.device) -> Iterator[None]:
+    """On CUDA, sums whose order the hardware would choose get one order, so that resuming changes no bit."""
+    if device.type != "cuda":
+        yield
+        return
+    before, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warns)

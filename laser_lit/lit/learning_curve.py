@@ -1,0 +1,109 @@
+"""The losses of a training, kept in its checkpoint, so that a resumed training has the whole curve."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
+from torch import Tensor
+
+from laser_lit.lit.finetune import next_token_loss
+from laser_lit.lit.windows import Tokens, as_batch
+
+TRAIN, RATE, VALIDATION = "train/loss", "train/learning_rate", "validation/loss"
+
+
+class LearningCurve(Callback):
+    """Records and logs the loss of every optimizer step, and the loss on the text held out.
+
+    Args:
+        held_out: windows (n, length + 1) that are not trained on; may be empty.
+        size: windows a batch, for those.
+        accumulate: batches a step.
+        is_due: whether to look at the text held out after a batch, besides before the first step.
+        loggers: where the numbers go; a resumed training sends them the curve before it too.
+    """
+
+    def __init__(
+        self,
+        held_out: Tokens,
+        *,
+        size: int,
+        accumulate: int,
+        is_due: Callable[[Trainer, int], bool],
+        loggers: Sequence[Logger] = (),
+    ) -> None:
+        self.rows: list[dict[str, float]] = []
+        self._held_out, self._size, self._accumulate = held_out, size, accumulate
+        self._is_due, self._loggers = is_due, loggers
+        self._batches: list[Tensor] = []
+        self._rate = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the curve, for the checkpoint."""
+        return {"rows": [dict(row) for row in self.rows]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes the curve from a checkpoint."""
+        self.rows = [dict(row) for row in state_dict["rows"]]
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Logs what was before, or looks at the text held out before the first step."""
+        for row in self.rows:
+            self._log(row)
+        if not self.rows:
+            self._add(0, self._validation(trainer, module))
+
+    def on_before_optimizer_step(self, trainer: Trainer, module: LightningModule, optimizer: Any) -> None:
+        """Reads the learning rate of the step."""
+        self._rate = float(optimizer.param_groups[0]["lr"])
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_index: int
+    ) -> None:
+        """Adds a row for a finished step."""
+        self._batches.append(outputs["loss"].detach())
+        if (batch_index + 1) % self._accumulate:
+            return
+        # Lightning has divided the loss of each batch by their number
+        loss = trainer.strategy.reduce(torch.stack(self._batches).double().sum(), reduce_op="mean")
+        self._batches = []
+        found = self._validation(trainer, module) if self._is_due(trainer, batch_index) else {}
+        self._add(trainer.global_step, {TRAIN: float(loss), RATE: self._rate, **found})
+
+    def _validation(self, trainer: Trainer, module: LightningModule) -> dict[str, float]:
+        if not len(self._held_out):
+            return {}
+        return {VALIDATION: held_out_loss(trainer, module, self._held_out, self._size)}
+
+    def _add(self, step: int, numbers: dict[str, float]) -> None:
+        if numbers:
+            self.rows.append({"step": step, **numbers})
+            self._log(self.rows[-1])
+
+    def _log(self, row: dict[str, float]) -> None:
+        for logger in self._loggers:
+            logger.log_metrics({name: number for name, number in row.items() if name != "step"}, int(row["step"]))
+
+
+@torch.no_grad()
+def held_out_loss(trainer: Trainer, module: LightningModule, windows: Tokens, size: int) -> float:
+    """Returns the mean log loss (nats) of a token, in the arithmetic of the training; all processes share the work.
+
+    Args:
+        trainer: in a training.
+        module: a CausalLMModule.
+        windows: (n, length + 1), at least one.
+        size: windows a batch.
+    """
+    parts = np.array_split(np.arange(len(windows)), -(-len(windows) // size))
+    total = torch.zeros((), dtype=torch.float64, device=trainer.strategy.root_device)
+    module.model.eval()
+    for part in parts[trainer.global_rank :: trainer.world_size]:
+        batch = {name: tensor.to(total.device) for name, tensor in as_batch(windows[part]).items()}
+        with trainer.precision_plugin.forward_context():
+            total += next_token_loss(module.model, batch).double() * len(part)
+    module.model.train()
+    return float(trainer.strategy.reduce(total, reduce_op="sum")) / len(windows)
