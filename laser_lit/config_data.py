@@ -74,6 +74,9 @@ class DataConfig:
         masked_tail_tokens: a masked model sees only this many last tokens of the text.
         window: tokens a window, for perplexity.
         world: the built-in world of data=facts; null for every other data set.
+        task: name of a task, group or tag of lm-evaluation-harness (lm_eval); `path` is then the folder of its YAML, or
+            a list of folders.
+        num_fewshot: solved examples before a question (lm_eval); null takes the task's own number.
     """
 
     name: str = MISSING
@@ -97,6 +100,8 @@ class DataConfig:
     masked_tail_tokens: int | None = None
     window: int = 384
     world: FactsConfig | None = None
+    task: str | None = None
+    num_fewshot: int | None = None
 
 
 def quote_templates(arguments: Sequence[str]) -> list[str]:
@@ -140,6 +145,10 @@ def check_data_config(config: DataConfig) -> None:
         value = getattr(config, field)
         if value is not None and value < 1:
             raise InputError(f"data.{field} {value}: must be at least 1, or null for the protocol's value")
+    if config.num_fewshot is not None and config.num_fewshot < 0:
+        raise InputError(
+            f"data.num_fewshot {config.num_fewshot}: must be at least 0, or null for the task's own number"
+        )
     if config.window < 2:
         raise InputError(f"data.window {config.window}: must be at least 2 tokens")
     if config.score_as is not None and config.score_as not in SCORE_AS:

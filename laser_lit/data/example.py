@@ -6,7 +6,7 @@ from typing import Literal
 MASK = "<mask>"
 """Placeholder for the mask token in `Example.masked_prompt`; replaced by the tokenizer's own."""
 
-Scoring = Literal["token", "choice", "generate"]
+Scoring = Literal["token", "choice", "generate", "greedy"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class Example:
     category: str | None = None
     masked_text: str | None = None
 
+    @property
+    def golds(self) -> tuple[int, ...]:
+        """Places in `choices` of the right ones; the log prob of the first is the log loss."""
+        return (self.choices.index(self.answer),)
+
 
 @dataclass(frozen=True)
 class ExampleSet:
@@ -45,7 +50,7 @@ class ExampleSet:
     Attributes:
         name: as typed after `data=`.
         scoring: "token" (argmax of the one-token answer, else generated), "choice" (the most probable choice),
-            "generate" (greedy, the answer contained).
+            "generate" (greedy, the answer contained), "greedy" (every token of the answer is the most probable one).
         examples: in file order.
         revision: commit of the hub's data set, or the content hash of the file that was read.
         max_new_tokens: length of a generated answer.

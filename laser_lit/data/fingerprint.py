@@ -28,4 +28,10 @@ def fingerprint(data: ExampleSet | TextSet) -> str:
 
 
 def _line(content: object) -> bytes:
-    return json.dumps(content, sort_keys=True).encode() + b"\n"
+    return json.dumps(content, sort_keys=True, default=_plain).encode() + b"\n"
+
+
+def _plain(content: object) -> object:
+    if dataclasses.is_dataclass(content) and not isinstance(content, type):
+        return dataclasses.asdict(content)
+    raise TypeError(f"{type(content).__name__} has no fingerprint")

@@ -34,6 +34,7 @@ LOADERS = {
     "gsm8k": "laser_lit.data.corpus:load",
     "text": "laser_lit.data.corpus:load",
     "jsonl": "laser_lit.data.jsonl:load",
+    "lm_eval": "laser_lit.data.lm_eval:load",
     "facts": "laser_lit.data.builtin:load",
     "facts_distractor": "laser_lit.data.builtin:load",
 }

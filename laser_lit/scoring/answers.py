@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from laser_lit.data.example import Example, ExampleSet, TextSet
+from laser_lit.data.pairs import ExactMatch, PairExample, PairSet
 from laser_lit.errors import InputError
 from laser_lit.scoring.match import contains, contains_paper, f1, f1_paper, same
 from laser_lit.scoring.perplexity import window_rows
@@ -63,7 +64,8 @@ def outcomes(
         scores: of every request, in any order; gathered from all processes.
         scoring: as given to `encode`.
         tokenizer: decodes predictions.
-        length_normalize: choose by the mean log prob of a choice's tokens rather than their sum.
+        length_normalize: choose by the mean log prob of a choice's tokens rather than their sum; of lm-eval tasks by
+            the sum over the choice's number of characters (their acc_norm).
         stop: texts that end a continuation ("strict" only).
 
     Raises:
@@ -74,6 +76,7 @@ def outcomes(
     if isinstance(examples, TextSet):
         return _table(window_rows(requests, by_number))
     judge = _Judge(tokenizer, scoring == "paper", length_normalize, stop)
+    judge.match = examples.match if isinstance(examples, PairSet) else None
     parts: list[dict[str, _Part]] = [{} for _ in examples.examples]
     for number, request in enumerate(requests):
         parts[request.index][request.role] = (request, by_number[number])
@@ -114,6 +117,7 @@ class _Judge:
         self.paper = paper
         self.length_normalize = length_normalize
         self.stop = stop
+        self.match: ExactMatch | None = None
 
     def __call__(self, example: Example, parts: dict[str, _Part]) -> dict[str, object]:
         row: dict[str, object] = {
@@ -129,8 +133,10 @@ class _Judge:
             row |= {"target_new_log_loss": -sum(score.log_probs) / request.length, "target_new_tokens": request.length}
         if "token" in parts:
             return row | self._token(example, parts["token"][1])
+        if "greedy" in parts:
+            return row | self._greedy(parts["greedy"])
         if "answer" in parts:
-            return row | self._text(example, parts)
+            return row | (self._text(example, parts) if self.match is None else self._exact(example, parts, self.match))
         return row | self._choice(example, parts)
 
     def _decode(self, ids: Sequence[int], skip_special: bool = False) -> str:
@@ -153,7 +159,7 @@ class _Judge:
         return row
 
     def _choice(self, example: Example, parts: dict[str, _Part]) -> dict[str, object]:
-        gold = example.choices.index(example.answer)
+        gold = example.golds[0]
         if "choices" in parts:
             log_probs = list(parts["choices"][1].log_probs)
             lengths = counts = [1] * len(log_probs)
@@ -164,11 +170,13 @@ class _Judge:
             lengths = [request.length for request, _ in each]
             counts = [len(request.targets) for request, _ in each]
             tops = {}
+        if isinstance(example, PairExample):
+            counts = list(example.lengths)
         ranks = [p / n for p, n in zip(log_probs, counts, strict=True)] if self.length_normalize else log_probs
         best = ranks.index(max(ranks))
         return {
             "prediction": example.choices[best],
-            "correct": best == gold,
+            "correct": best in example.golds,
             "log_loss": -log_probs[gold] / lengths[gold],
             "n_tokens": lengths[gold],
             "choices": list(example.choices),
@@ -185,6 +193,25 @@ class _Judge:
             "prediction": text,
             "correct": any(found(text, answer) for answer in answers),
             "f1": max(overlap(text, answer) for answer in answers),
+            "log_loss": -sum(score.log_probs) / request.length,
+            "n_tokens": request.length,
+        }
+
+    def _greedy(self, part: _Part) -> dict[str, object]:
+        request, score = part
+        return {
+            "prediction": self._decode(score.best).strip(),
+            "correct": score.best == request.targets,
+            "log_loss": -sum(score.log_probs) / request.length,
+            "n_tokens": request.length,
+        }
+
+    def _exact(self, example: Example, parts: dict[str, _Part], match: ExactMatch) -> dict[str, object]:
+        request, score = parts["answer"]
+        text = match.prediction(self.tokenizer.decode(parts["generate"][1].generated, skip_special_tokens=True))
+        return {
+            "prediction": text,
+            "correct": any(match(text, answer) for answer in (example.answer, *example.aliases)),
             "log_loss": -sum(score.log_probs) / request.length,
             "n_tokens": request.length,
         }

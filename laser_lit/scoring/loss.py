@@ -77,11 +77,11 @@ def _gold(example: Example, request: Request) -> Request | None:
     if request.role == "token":  # a false object's token may follow
         return replace(request, reads=request.reads[:1], targets=request.targets[:1])
     if request.role == "choices":
-        gold = example.choices.index(example.answer)
+        gold = example.golds[0]
         return replace(request, reads=(request.reads[gold],), targets=(request.targets[gold],))
     if request.role.startswith("choice "):
-        return request if request.role == f"choice {example.choices.index(example.answer)}" else None
-    return request if request.role == "answer" else None
+        return request if request.role == f"choice {example.golds[0]}" else None
+    return request if request.role in ("answer", "greedy") else None
 
 
 def _weights(gold: Sequence[Request], by_token: bool) -> list[float]:

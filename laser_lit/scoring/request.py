@@ -19,7 +19,8 @@ class Request:
         index: row of the example (of the window, for text).
         role: what the scores are for: "token" (a one-token answer, and CounterFact's false object after it), "choices"
             (all choices, each one token), "choice 3" (the fourth choice), "answer" and "target_new" (teacher forced),
-            "masks" (a masked model's prediction), "generate", "window".
+            "greedy" (teacher forced, right where every token is the most probable one), "masks" (a masked model's
+            prediction), "generate", "window".
         tokens: ids fed to the model, without padding.
         reads: position in `tokens` whose logits give the log prob of the target beside it; a position may recur.
         targets: token id looked up at each read; empty where only the prediction is wanted.

@@ -3,9 +3,11 @@
 from typing import Any, Literal
 
 from laser_lit.data.example import ExampleSet, TextSet
+from laser_lit.data.pairs import PairSet
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.scoring.causal import encode_causal
 from laser_lit.scoring.masked import encode_masked
+from laser_lit.scoring.pairs import encode_pairs
 from laser_lit.scoring.perplexity import encode_windows
 from laser_lit.scoring.request import Protocol, Request, RequestScore, check_protocol
 
@@ -45,6 +47,10 @@ def encode(
         if kind == "masked":
             raise InputError(f"perplexity on {examples.name} needs a causal model; a masked model has none")
         return encode_windows(examples, tokenizer, scoring, max_length, window, stride)
+    if isinstance(examples, PairSet):
+        if kind == "masked" or scoring == "paper":
+            raise InputError(f"data {examples.name} is scored as its harness does: a causal model, and scoring=strict")
+        return encode_pairs(examples, tokenizer, max_length)
     _check(examples)
     if kind == "masked" and examples.chat_template:
         raise InputError("a masked model has no chat template; leave data.chat_template off")

@@ -170,7 +170,7 @@ class LanguageTask:
         logits = torch.stack([torch.as_tensor(scores[number].logits) for number in range(len(requests))])
         if not isinstance(examples, ExampleSet) or examples.scoring != "choice":
             return AnswerLogits(logits, torch.tensor([request.targets[0] for request in requests]))
-        gold = [example.choices.index(example.answer) for example in examples.examples]
+        gold = [example.golds[0] for example in examples.examples]
         return AnswerLogits(logits[:, requests[0].targets], torch.tensor(gold))
 
     def answer_name(self, column: int) -> str:

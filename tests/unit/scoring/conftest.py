@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 import transformers as tf
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
 from laser_lit.data.example import MASK, Example, ExampleSet
 
@@ -126,3 +126,40 @@ def sets() -> Callable[..., ExampleSet]:
         return ExampleSet("tiny", scoring, tuple(examples), "r", max_new_tokens=5, masks=2)  # type: ignore[arg-type]
 
     return make
+
+
+def merged(pieces: list[str], alphabet: list[str], first: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Returns a BPE vocabulary and the merges that build each piece from left to right."""
+    vocabulary = {piece: first + i for i, piece in enumerate(dict.fromkeys(alphabet))}
+    merges = []
+    for piece in pieces:
+        for end in range(2, len(piece) + 1):
+            if piece[:end] not in vocabulary:
+                vocabulary[piece[:end]] = first + len(vocabulary)
+                merges.append((piece[: end - 1], piece[end - 1]))
+    return vocabulary, merges
+
+
+@pytest.fixture(scope="session")
+def gpt() -> Any:
+    """Returns a byte-level BPE tokenizer without a begin token before texts, as GPT-2's."""
+    vocabulary, merges = merged(["Ġtrue", "Ġfalse", "Ġis", "claim"], pre_tokenizers.ByteLevel.alphabet(), 1)
+    tokenizer = Tokenizer(models.BPE({"<|end|>": 0, **vocabulary}, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken("<|end|>", special=True)])
+    return tf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<|end|>", eos_token="<|end|>")
+
+
+@pytest.fixture(scope="session")
+def llama() -> Any:
+    """Returns a BPE tokenizer that writes spaces as ▁ and begins every text with <s>, as Llama's."""
+    vocabulary, merges = merged(["▁true", "▁false", "▁is", "▁claim"], ["▁", *"abcdefghijklmnopqrstuvwxyz .!\n"], 3)
+    tokenizer = Tokenizer(models.BPE({"<unk>": 0, "<s>": 1, "</s>": 2, **vocabulary}, merges, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    tokenizer.add_special_tokens([AddedToken("<s>", special=True), AddedToken("</s>", special=True)])
+    return tf.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"
+    )

@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast
+from tokenizers import processors
 
 from laser_lit.data.example import Example, ExampleSet
 from laser_lit.errors import InputError
@@ -18,41 +17,6 @@ from laser_lit.scoring.tokens import (
     prompt_ids,
     separate,
 )
-
-
-def merged(pieces: list[str], alphabet: list[str], first: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Returns a BPE vocabulary and the merges that build each piece from left to right."""
-    vocabulary = {piece: first + i for i, piece in enumerate(dict.fromkeys(alphabet))}
-    merges = []
-    for piece in pieces:
-        for end in range(2, len(piece) + 1):
-            if piece[:end] not in vocabulary:
-                vocabulary[piece[:end]] = first + len(vocabulary)
-                merges.append((piece[: end - 1], piece[end - 1]))
-    return vocabulary, merges
-
-
-@pytest.fixture(scope="module")
-def gpt() -> Any:
-    vocabulary, merges = merged(["Ġtrue", "Ġfalse", "Ġis", "claim"], pre_tokenizers.ByteLevel.alphabet(), 1)
-    tokenizer = Tokenizer(models.BPE({"<|end|>": 0, **vocabulary}, merges))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken("<|end|>", special=True)])
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<|end|>", eos_token="<|end|>")
-
-
-@pytest.fixture(scope="module")
-def llama() -> Any:
-    vocabulary, merges = merged(["▁true", "▁false", "▁is", "▁claim"], ["▁", *"abcdefghijklmnopqrstuvwxyz .!\n"], 3)
-    tokenizer = Tokenizer(models.BPE({"<unk>": 0, "<s>": 1, "</s>": 2, **vocabulary}, merges, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
-    tokenizer.decoder = decoders.Metaspace()
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
-    tokenizer.add_special_tokens([AddedToken("<s>", special=True), AddedToken("</s>", special=True)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"
-    )
 
 
 def test_gpt_answers_carry_the_space(gpt: Any) -> None:
