@@ -21,7 +21,7 @@ class BulkFit:
     """A bulk of noise.
 
     Attributes:
-        sigma: deviation of the noise, in units of the root mean square singular value over √(larger side).
+        sigma: standard deviation of the noise entries, in units of the root mean square of all entries.
         low: smallest eigenvalue of the bulk.
         high: largest eigenvalue of the bulk.
         spikes: eigenvalues above `high` and WeightWatcher's allowance for its fluctuation.
@@ -33,16 +33,17 @@ class BulkFit:
     spikes: int
 
 
-def fit_bulk(S: Tensor, shape: tuple[int, int]) -> BulkFit | None:
+def fit_bulk(S: Tensor, shape: tuple[int, int], as_coded: bool = False) -> BulkFit | None:
     """Returns the Marchenko–Pastur law of least squared distance from the density of the eigenvalues S².
 
     The eigenvalues are scaled to mean 1; their density is estimated with a triangular kernel. A square matrix is
-    compared by its singular values and, as WeightWatcher codes it, with √(4 - s²)/(pi·sigma²), which is the
-    quarter-circle law at sigma = 1 only: away from it sigma changes the height of the curve and not its width.
+    compared by its singular values, with the quarter-circle law √(4·sigma² - s²)/(pi·sigma²).
 
     Args:
         S: (d,) all singular values, descending.
         shape: of the matrix.
+        as_coded: compare a square matrix with √(4 - s²)/(pi·sigma²), as WeightWatcher does: sigma then changes the
+            height of the curve and not its width, and is near 1 whatever the matrix. Others are compared alike.
 
     Returns:
         None where there is nothing to fit: no eigenvalue but 0, or a density that is thin everywhere.
@@ -63,8 +64,8 @@ def fit_bulk(S: Tensor, shape: tuple[int, int]) -> BulkFit | None:
         return None
     largest = sqrt(float(scaled[0])) / (1 + sqrt(ratio))  # the sigma whose bulk ends at the largest eigenvalue
     grid = (slice(0.05 * largest, 2.0 * largest, 0.01 * largest),)
-    sigma = float(brute(_misfit(points, density, ratio), grid)[0])
-    low, high = (sigma * (1 - sqrt(ratio))) ** 2, (sigma * (1 + sqrt(ratio))) ** 2
+    sigma = float(brute(_misfit(points, density, ratio, as_coded), grid)[0])
+    low, high = _ends(sigma**2, ratio)
     allowance = sqrt(sqrt(ratio) * high ** (2 / 3) * d ** (-2 / 3))
     return BulkFit(sigma, low * mean, high * mean, int((scaled > high + allowance).sum()))
 
@@ -81,21 +82,35 @@ def _density(values: Array) -> tuple[Array, Array]:
     return points[thick], density[thick]
 
 
-def _misfit(points: Array, density: Array, ratio: float) -> Callable[[Array], float]:
+def _misfit(points: Array, density: Array, ratio: float, as_coded: bool) -> Callable[[Array], float]:
     """Returns sigma -> sum of squared distances between law and density."""
     peak, last = points[density.argmax()], points[-1]
-    quarter = np.sqrt(np.maximum(4 - points**2, 0)) / np.pi
 
-    def square(sigma: Array) -> float:
-        return float(np.sum((quarter / float(sigma[0]) ** 2 - density) ** 2))
-
-    def oblong(sigma: Array) -> float:
+    def misfit(sigma: Array) -> float:
         variance = float(sigma[0]) ** 2
-        low, high = variance * (1 - sqrt(ratio)) ** 2, variance * (1 + sqrt(ratio)) ** 2
-        if low > peak or not peak <= high <= last:
+        if ratio == 1:
+            ends, law = (0.0, 2 * sqrt(variance)), _quarter_circle(points, variance)
+        else:
+            ends, law = _ends(variance, ratio), _marchenko_pastur(points, variance, ratio)
+        if ends[0] > peak or not peak <= ends[1] <= last:
             return 1e6 * len(points)
-        inside = np.maximum((high - points) * (points - low), 0)
-        law = np.sqrt(inside) / (2 * np.pi * variance * ratio * np.maximum(points, np.finfo(float).tiny))
         return float(np.sum((law - density) ** 2))
 
-    return square if ratio == 1 else oblong
+    def misfit_as_coded(sigma: Array) -> float:
+        return float(np.sum((_quarter_circle(points, 1.0) / float(sigma[0]) ** 2 - density) ** 2))
+
+    return misfit_as_coded if as_coded and ratio == 1 else misfit
+
+
+def _quarter_circle(s: Array, variance: float) -> Array:
+    return np.sqrt(np.maximum(4 * variance - s**2, 0)) / (np.pi * variance)
+
+
+def _marchenko_pastur(eigenvalues: Array, variance: float, ratio: float) -> Array:
+    low, high = _ends(variance, ratio)
+    inside = np.maximum((high - eigenvalues) * (eigenvalues - low), 0)
+    return np.sqrt(inside) / (2 * np.pi * variance * ratio * np.maximum(eigenvalues, np.finfo(float).tiny))
+
+
+def _ends(variance: float, ratio: float) -> tuple[float, float]:
+    return variance * (1 - sqrt(ratio)) ** 2, variance * (1 + sqrt(ratio)) ** 2

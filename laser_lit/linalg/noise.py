@@ -1,5 +1,6 @@
 """Where the noise of a matrix ends: sigma, the threshold above which a singular value is signal, and the rank kept."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
 
@@ -36,6 +37,10 @@ class Cut:
     sigma: float
     threshold: float
     rank: int
+
+
+Rule = Callable[[Tensor, Shape], Cut]
+"""All singular values (d,), descending, and the shape of the matrix -> the cut."""
 
 
 def laser_rmt(S: Tensor, shape: Shape) -> Cut:

@@ -87,13 +87,31 @@ def xmin(S: Tensor, shape: Shape) -> int:
     return fit.n if fit else 0
 
 
-def ww_rmt(S: Tensor, shape: Shape) -> int:
-    """Returns the number of eigenvalues S² above the bulk that WeightWatcher fits to their density.
+def mp_fit(S: Tensor, shape: Shape) -> int:
+    """Returns the number of eigenvalues S² above the Marchenko–Pastur law that fits their density.
 
-    Source: `rmt` of weightwatcher 0.7.7; see `fit_bulk`.
+    Source: as `ww_rmt`, with the right law for square matrices; see `fit_bulk`.
     """
     fit = fit_bulk(S, shape)
     return fit.spikes if fit else 0
+
+
+def ww_rmt(S: Tensor, shape: Shape) -> int:
+    """Returns the number of spikes as WeightWatcher counts them; of a square matrix too few, see `fit_bulk`.
+
+    Source: `rmt` of weightwatcher 0.7.7.
+    """
+    fit = fit_bulk(S, shape, as_coded=True)
+    return fit.spikes if fit else 0
+
+
+def ww_auto(S: Tensor, shape: Shape) -> int:
+    """Returns the rank of `ww_rmt` where the power law is steeper than 6, and of `detx` elsewhere.
+
+    Source: `auto` of weightwatcher 0.7.7.
+    """
+    fit = fit_power_law(S.double().square())
+    return ww_rmt(S, shape) if fit and fit.alpha > 6 else detx(S, shape)
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -106,7 +124,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "gavish_donoho": gavish_donoho,
         "detx": detx,
         "xmin": xmin,
+        "mp_fit": mp_fit,
         "ww_rmt": ww_rmt,
+        "ww_auto": ww_auto,
     }
 )
 """Rank rules by name: all singular values (d,), descending, and the shape of the matrix -> how many to keep, or 0."""

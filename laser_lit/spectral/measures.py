@@ -53,6 +53,9 @@ class Measures:
     mp_iqr_plain_rank: int
     gavish_donoho_threshold: float
     gavish_donoho_rank: int
+    mp_fit_sigma: float | None
+    mp_fit_edge: float | None
+    mp_fit_rank: int | None
     alpha: float | None
     alpha_sigma: float | None
     alpha_weighted: float | None
@@ -185,15 +188,19 @@ def _power_law(S: Tensor) -> dict[str, Value]:
 
 
 def _bulk(S: Tensor, shape: tuple[int, int]) -> dict[str, Value]:
-    fit = fit_bulk(S, shape)
-    if fit is None:
-        return dict.fromkeys(("num_spikes", "sigma_mp", "bulk_min", "bulk_max", "mp_softrank"))
+    """The law fitted to the density: as WeightWatcher does it under its names, and with the right law for squares."""
+    coded = fit_bulk(S, shape, as_coded=True)
+    right = fit_bulk(S, shape) if shape[0] == shape[1] else coded
+    root_mean_square = float(torch.linalg.vector_norm(S)) / sqrt(shape[0] * shape[1])
     return {
-        "num_spikes": fit.spikes,
-        "sigma_mp": fit.sigma,
-        "bulk_min": fit.low,
-        "bulk_max": fit.high,
-        "mp_softrank": fit.high / float(S[0]) ** 2,
+        "num_spikes": coded.spikes if coded else None,
+        "sigma_mp": coded.sigma if coded else None,
+        "bulk_min": coded.low if coded else None,
+        "bulk_max": coded.high if coded else None,
+        "mp_softrank": coded.high / float(S[0]) ** 2 if coded else None,
+        "mp_fit_sigma": right.sigma * root_mean_square if right else None,
+        "mp_fit_edge": sqrt(right.high) if right else None,
+        "mp_fit_rank": right.spikes if right else None,
     }
 
 

@@ -27,7 +27,8 @@ def compare_with_shuffled(
         seed: of the shuffles.
         device: where singular values are computed; None is where the matrix is.
 
-    Source: `randomize` of weightwatcher 0.7.7: one shuffle, five where there are fewer than 100 singular values.
+    Source: `randomize` of weightwatcher 0.7.7: one shuffle, or where there are fewer than 100 singular values five, of
+        which the first is compared and all give the edge and the fit.
     """
     S = S.detach().to("cpu", torch.float64)
     rng = np.random.default_rng(seed)
@@ -36,18 +37,17 @@ def compare_with_shuffled(
     pooled = torch.cat(spectra).sort(descending=True).values  # (count·d,)
     if not float(S[0]) > 0:
         return {}
-    fit = fit_bulk(pooled, (W.shape[0], W.shape[1]))
-    edge = float(pooled[0])
-    own, largest = float(S[0]) ** 2, edge**2
+    fit = fit_bulk(pooled, (W.shape[0], W.shape[1]), as_coded=True)
+    top, first, edge = float(S[0]), float(spectra[0][0]), float(pooled[0])
     return {
-        "max_rand_eval": largest,
+        "max_rand_eval": edge**2,
         "num_spikes_above_rand": int(S.gt(edge).sum()),
         "rand_distance": _jensen_shannon(S.square(), spectra[0].square()),
         "rand_num_spikes": fit.spikes if fit else None,
         "rand_sigma_mp": fit.sigma if fit else None,
         "rand_bulk_max": fit.high if fit else None,
-        "ww_softrank": largest / own,
-        "ww_maxdist": own - largest,
+        "ww_softrank": (first / top) ** 2,
+        "ww_maxdist": top**2 - first**2,
     }
 
 

@@ -1,18 +1,18 @@
-"""Thresholds and ranks of random matrices: constants of the noise law, and the rules on given matrices."""
+"""Thresholds, ranks and ratios of laserRMT: constants of the noise law, the rules and the scanner's measures."""
 
 import json
-from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from laser_lit.linalg.marchenko_pastur import edge, noise_level, optimal_threshold, quantile
+from laser_lit.linalg.marchenko_pastur import edge, optimal_threshold, quantile
+from laser_lit.linalg.noise import mp_iqr_plain
 from laser_lit.linalg.rules import RULES
-from laser_lit.linalg.svd import factorize
+from laser_lit.linalg.spectrum import singular_values
+from laser_lit.spectral.measures import measure_spectrum
 
 pytestmark = pytest.mark.reference
 
@@ -27,7 +27,7 @@ def spectra(request: pytest.FixtureRequest, shared: Path) -> list[tuple[Row, Ten
         weights = load_file(shared / "reference" / "rmt" / "random_inputs.safetensors")
     else:
         weights = load_file(next((shared / "checkpoints" / "tinystories-260k").glob("*.safetensors")))
-    return [(row, factorize(weights[row["name"]], dtype=torch.float64).S) for row in rows]
+    return [(row, singular_values(weights[row["name"]])) for row in rows]
 
 
 def test_constants_of_the_noise_law(shared: Path) -> None:
@@ -53,23 +53,42 @@ def test_rules_keep_the_reference_ranks(spectra: list[tuple[Row, Tensor]]) -> No
         assert RULES["laser_rmt"](S, shape) == row["rank"], row["name"]
         assert RULES["mp_median"](S, shape) == row["rank_edge_mp_median"], row["name"]
         assert RULES["gavish_donoho"](S, shape) == row["rank_gavish_donoho"], row["name"]
+        assert mp_iqr_plain(S, shape).rank == row["rank_edge_mp_iqr"], row["name"]
+        if "true_rank" in row:
+            assert RULES["mp_iqr"](S, shape) == row["true_rank"], row["name"]
 
 
-def test_noise_levels_and_thresholds(spectra: list[tuple[Row, Tensor]]) -> None:
+def test_measures_of_the_scanner(spectra: list[tuple[Row, Tensor]]) -> None:
+    columns = {
+        "sigma": "laser_rmt_sigma",
+        "threshold": "laser_rmt_threshold",
+        "rank": "laser_rmt_rank",
+        "snr": "snr",
+        "snr_is_inf": "snr_is_infinite",
+        "snr_ratio": "snr_ratio",
+        "sv_max": "s_max",
+        "sv_min": "s_min",
+        "stable_rank": "stable_rank",
+        "rank_breakeven": "breakeven_rank",
+    }
     for row, S in spectra:
-        shape = tuple(row["shape"])
-        sigma = noise_level(S, shape)
-        scale = sigma * max(shape) ** 0.5
-        beta = min(shape) / max(shape)
-        assert float(S[0]) == pytest.approx(row["sv_max"], rel=1e-6)
-        assert sigma == pytest.approx(row["sigma_mp_median"], rel=1e-5)
-        assert scale * edge(beta) == pytest.approx(row["edge_mp_median"], rel=1e-5)
-        assert scale * optimal_threshold(beta) == pytest.approx(row["thr_gavish_donoho"], rel=1e-5)
+        found = measure_spectrum(S, tuple(row["shape"])).as_dict()
+        for theirs, ours in columns.items():
+            expected = row[theirs]
+            near = expected if expected is None else pytest.approx(expected, rel=1e-6)
+            assert found[ours] == near, (row["name"], ours)
 
 
-def test_the_signal_to_noise_ratio_that_the_rank_splits(spectra: list[tuple[Row, Tensor]]) -> None:
+def test_noise_levels_and_edges(spectra: list[tuple[Row, Tensor]]) -> None:
+    columns = {
+        "sigma_mp_median": "mp_median_sigma",
+        "edge_mp_median": "mp_median_edge",
+        "sigma_mp_iqr": "mp_iqr_plain_sigma",
+        "edge_mp_iqr": "mp_iqr_plain_edge",
+        "thr_gavish_donoho": "gavish_donoho_threshold",
+    }
     for row, S in spectra:
-        rank = RULES["laser_rmt"](S, tuple(row["shape"]))
-        below = float(S[rank:].sum())
-        ratio = float(S[:rank].sum()) / below if below else inf
-        assert ratio == pytest.approx(inf if row["snr_is_inf"] else row["snr"], rel=1e-6)
+        found = measure_spectrum(S, tuple(row["shape"])).as_dict()
+        near = 1e-5 if row["beta"] == 1 else 1e-6  # see the constants
+        for theirs, ours in columns.items():
+            assert found[ours] == pytest.approx(row[theirs], rel=near), (row["name"], ours)

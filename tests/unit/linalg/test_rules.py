@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from laser_lit.errors import InputError, UnknownNameError
+from laser_lit.linalg.power_law import fit_power_law
 from laser_lit.linalg.rules import RULES, rank_from_rule, rule_named
 from laser_lit.linalg.svd import factorize
 
@@ -64,9 +65,7 @@ def test_planted_ranks_are_found(rule: str, shape: tuple[int, int], scale: float
 
 @pytest.mark.parametrize("text", ["energi", "mp", "", "energy_0.9"])
 def test_unknown_rules(text: str) -> None:
-    with pytest.raises(
-        UnknownNameError, match="energy, entropy, laser_rmt, mp_median, mp_iqr, gavish_donoho, detx, xmin, ww_rmt"
-    ):
+    with pytest.raises(UnknownNameError, match=", ".join(RULES)):
         rule_named(text)
 
 
@@ -80,3 +79,28 @@ def test_a_rule_that_keeps_nothing_is_an_error() -> None:
     with pytest.raises(InputError, match="rule mp_median for layer 3 fc_in: keeps 0 of 9"):
         rank_from_rule("mp_median", torch.zeros(9), (9, 20), "layer 3 fc_in")
     assert rank_from_rule("entropy", torch.ones(9), (9, 20)) == 9
+
+
+def test_detx_keeps_the_fewest_with_a_product_below_one() -> None:
+    S = torch.tensor([4.0, 2.0, 2.0, 1.0])  # squares over their mean: 2.56 .64 .64 .16; products 2.56 1.64 1.05 .17
+    assert RULES["detx"](S, (4, 4)) == 4
+    assert RULES["detx"](torch.tensor([3.0, 2.0, 0.1, 0.1]), (4, 4)) == 3
+    assert RULES["detx"](torch.tensor([2.0, 0.1, 0.1, 0.1]), (4, 4)) == 2
+    assert RULES["detx"](torch.ones(300) * 0.1, (300, 300)) == 300
+
+
+def test_detx_of_long_spectra_does_not_underflow() -> None:
+    S = torch.linspace(2, 0.5, 6000, dtype=torch.float64)
+    logs = (S.square() / S.square().mean()).log().cumsum(0)
+    assert RULES["detx"](S, (6000, 6000)) == int((logs >= 0).sum()) + 1
+
+
+def test_xmin_and_auto_follow_the_power_law() -> None:
+    heavy = torch.tensor(np.random.default_rng(0).uniform(size=200) ** -0.5).sort(descending=True).values
+    assert fit_power_law(heavy.square()).alpha < 6
+    assert RULES["ww_auto"](heavy, (200, 400)) == RULES["detx"](heavy, (200, 400))
+    assert RULES["xmin"](heavy, (200, 400)) == fit_power_law(heavy.square()).n
+    light = torch.linspace(12, 10, 200, dtype=torch.float64)
+    assert fit_power_law(light.square()).alpha > 6
+    assert RULES["ww_auto"](light, (200, 400)) == RULES["ww_rmt"](light, (200, 400))
+    assert RULES["xmin"](torch.full((9,), 1e-4), (9, 9)) == 0
