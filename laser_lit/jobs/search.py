@@ -1,5 +1,6 @@
 """`search=`: a driver chooses a stack on validation; the job that scores it on test is `laser_lit.jobs.evaluate`."""
 
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -20,13 +21,17 @@ from laser_lit.results.stats import detectable_gain
 from laser_lit.results.store import ResultsStore
 from laser_lit.results.weights import row_weights
 from laser_lit.search.cell import Cell
+from laser_lit.search.doubts import doubts
 from laser_lit.search.drivers import DRIVERS, SHARDED, candidates
 from laser_lit.search.guard import Guard
 from laser_lit.search.loop import Loop
 from laser_lit.search.objective import Objective
+from laser_lit.search.progress import say
 from laser_lit.search.rows import Rows
 from laser_lit.search.table import cell_table, path_rows
 from laser_lit.tasks.base import Task
+
+log = logging.getLogger(__name__)
 
 NAMED = 12
 """Most skipped matrices that a note names; the log has them all."""
@@ -42,6 +47,7 @@ class Found:
         cells: see `laser_lit.search.table`.
         objective: of the best stack on validation.
         seconds: wall time.
+        fresh: stacks that this run has scored itself, in full or in part.
     """
 
     laser: ConfiguredStack
@@ -49,6 +55,7 @@ class Found:
     cells: pd.DataFrame
     objective: float
     seconds: float
+    fresh: int
 
 
 def search(task: Task, store: ResultsStore, config: DictConfig) -> Found:
@@ -79,11 +86,14 @@ def search(task: Task, store: ResultsStore, config: DictConfig) -> Found:
             retry=settings.retry,
             progress=config.trainer.progress_bar,
         )
+        doubted = doubts(loop)
+        _say(loop, doubted)
         chosen = _driven(loop, settings)
     _refuse_all_failed(loop)
-    study = config_hash({**content, "objective": objective.name})
+    study = config_hash({**content, "objective": objective.name, **({} if guard is None else {"guard": guard.content})})
     curves = () if is_shard(config) else _curves(loop, settings.name, store, study)  # a part's cost is no search's
     found = _found(loop, chosen, settings.name, curves, task, begin)
+    found = replace(found, laser=replace(found.laser, notes=(*doubted, *found.laser.notes)))
     if guard is None or chosen is None:
         return found
     return replace(found, record=replace(found.record, guard=guard.verdict(chosen.edits)))
@@ -96,6 +106,15 @@ def is_shard(config: DictConfig) -> bool:
         config: the whole evaluation config.
     """
     return config.search.name in SHARDED and config.search.shards > 1
+
+
+def _say(loop: Loop, doubted: Sequence[str]) -> None:
+    """Says before a search what it cannot show, and what need not be scored again."""
+    for doubt in doubted:
+        log.warning(doubt)
+    if loop.found:
+        kept = f"{loop.found:,} of {len(loop.space):,} candidates were scored before, in {loop.folder}"
+        say(f"{kept}: what is known of them is not scored again", loop.progress)
 
 
 def _driven(loop: Loop, settings: SearchConfig) -> Cell | None:
@@ -137,16 +156,18 @@ def shard_done(found: Found, store: ResultsStore, config: DictConfig) -> str:
         config: the whole evaluation config.
     """
     settings, record = config.search, found.record
+    failed = f", {record.failed:,} of {record.tried:,} known ones failed" if record.failed else ""
     return (
-        f"search={settings.name}, shard {settings.shard} of {settings.shards}: {record.scored:,} stacks scored, "
-        f"{record.failed:,} failed, {found.seconds:.0f} s, kept in {store.folder}. When every shard is done, choose "
-        f"with the same command, search={'collect' if settings.name == 'grid' else settings.name} and no search.shards"
+        f"search={settings.name}, shard {settings.shard} of {settings.shards}: {found.fresh:,} stacks scored by this "
+        f"job{failed}, {found.seconds:.0f} s, kept in {store.folder}. When every shard is done, choose with the "
+        f"same command, search={'collect' if settings.name == 'grid' else settings.name} and no search.shards"
     )
 
 
 def _curves(loop: Loop, driver: str, store: ResultsStore, study: str) -> tuple[dict[str, Any], ...]:
     """Returns best objective against cost of the last search of every driver, this one included."""
-    curve = {"cost": [cost for cost, _ in loop.curve], "merit": [best[0] for _, best in loop.curve]}
+    steps = loop.curve
+    curve = {"cost": [cost for cost, _ in steps], "merit": [best[0] for _, best in steps]}
     store.add_search(study, {"driver": driver, "time": time.time(), **curve})
     ordered = sorted(store.searches(study), key=lambda entry: entry["time"])
     latest = {entry["driver"]: entry for entry in ordered if entry["cost"]}
@@ -163,6 +184,7 @@ def _found(
         driver=driver,
         objective=loop.objective.name,
         candidates=len(loop.space),
+        tried=len(cells),
         scored=len(complete),
         cost=loop.cost,
         failed=int(cells["error"].notna().sum()),
@@ -175,13 +197,14 @@ def _found(
         curves=curves,
     )
     seconds = time.perf_counter() - begin
-    return Found(_laser(chosen, record, loop), record, cells, merit(chosen or loop.base)[0], seconds)
+    laser, objective = _laser(chosen, record, loop), merit(chosen or loop.base)[0]
+    return Found(laser, record, cells, objective, seconds, len(loop.fresh))
 
 
 def _laser(chosen: Cell | None, record: SearchRecord, loop: Loop) -> ConfiguredStack:
     said = (
-        f"search={record.driver} on validation: {record.candidates:,} candidates, {record.scored:,} stacks scored in "
-        f"full, at the cost of {record.cost:,.1f} such stacks"
+        f"search={record.driver} on validation: {record.tried:,} stacks from {record.candidates:,} candidate edits, "
+        f"{record.scored:,} scored in full, at the cost of {record.cost:,.1f} such stacks"
     )
     skipped = _skipped(loop.space.skipped)
     if chosen is None:

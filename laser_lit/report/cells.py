@@ -20,7 +20,10 @@ PARTS = ("encoder", "decoder", "cross")
 LIMIT = 2_000
 """Cells in a table on a page or on W&B; the best are kept."""
 
-_SHOWN = ("edits", "gain_accuracy", "gain_log_loss", "p", "p_adjusted", "predicted", "n", "seconds", "error")
+REFUSED = "×"
+"""What marks a stack that the guard turned away."""
+
+_SHOWN = ("edits", "gain_accuracy", "gain_log_loss", "p", "p_adjusted", "guard", "predicted", "n", "seconds", "error")
 
 
 def unit(search: SearchRecord) -> str:
@@ -31,9 +34,9 @@ def unit(search: SearchRecord) -> str:
 def prepared(cells: pd.DataFrame, search: SearchRecord) -> pd.DataFrame:
     """Returns the cells that have a score, in their order, with what figures show of them.
 
-    New columns: gain (of the objective, in points or nats), clear (its adjusted p is at most .05), column (the layer),
-    row (the matrix with its part and expert), level (how much is kept, in words), kept (as a number that orders the
-    levels of a kind), said (the cell in words, escaped).
+    New columns: gain (of the objective, in points or nats), clear (its adjusted p is at most .05), refused (the guard
+    turned it away), column (the layer), row (the matrix with its part and expert), level (how much is kept, in words),
+    kept (as a number that orders the levels of a kind), said (the cell in words, escaped).
 
     Args:
         cells: as from `read_cells`.
@@ -48,6 +51,7 @@ def prepared(cells: pd.DataFrame, search: SearchRecord) -> pd.DataFrame:
     return table.assign(
         complete=table["complete"].astype(bool),
         clear=(table["p_adjusted"].astype(float) <= LEVEL).to_numpy(dtype=bool),
+        refused=(table["guard"] == "refused").to_numpy(dtype=bool),
         column=table["layer"].astype(int).astype(str),
         row=[_row_name(row) for row in rows],
         level=levels,
@@ -78,6 +82,8 @@ def _said(cell: dict[str, Any], search: SearchRecord) -> str:
         lines.append(f"given up after {int(cell['n']):,} examples")
     elif pd.notna(cell["p_adjusted"]):
         lines.append(f"adjusted {p_value(float(cell['p_adjusted']))}")
+    if cell["guard"] == "refused":
+        lines.append("turned away by the guard")
     return "<br>".join(lines)
 
 
@@ -93,13 +99,16 @@ def plain_gain(gain: float, search: SearchRecord) -> str:
 
 
 def best_by_place(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns the best single edit of every layer and matrix; one scored on more examples goes first.
+    """Returns the best single edit of every layer and matrix, one that the guard turned away only where all were.
+
+    One that was scored on more examples goes first.
 
     Args:
         table: as from `prepared`.
     """
     single = table[table["step"] == 0]
-    return single.sort_values(["n", "gain"], ascending=False, kind="stable").drop_duplicates(["row", "column"])
+    ordered = single.sort_values(["n", "refused", "gain"], ascending=[False, True, False], kind="stable")
+    return ordered.drop_duplicates(["row", "column"])
 
 
 def axes(table: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -120,9 +129,9 @@ def _place_order(place: dict[str, Any]) -> tuple[int, int, str, int]:
 
 
 def cells_payload(cells: pd.DataFrame, search: SearchRecord, limit: int = LIMIT) -> dict[str, Any]:
-    """Returns the cells by column, the best first and failed ones last, and how many there are; null for no number.
+    """Returns the cells by column, the best first, those turned away after the others, failed ones last; and how many.
 
-    Columns without any value are left out.
+    Null is no number. Columns without any value are left out.
 
     Args:
         cells: as from `read_cells`.
@@ -130,8 +139,9 @@ def cells_payload(cells: pd.DataFrame, search: SearchRecord, limit: int = LIMIT)
         limit: largest number of cells.
     """
     gain = cells[f"gain_{search.objective}"].astype(float)
-    order = pd.DataFrame({"complete": cells["complete"].astype(bool), "gain": gain, "failed": cells["error"].notna()})
-    order = order.sort_values(["failed", "complete", "gain"], ascending=[True, False, False], kind="stable")
+    flags = {"failed": cells["error"].notna(), "partial": ~cells["complete"].astype(bool)}
+    order = pd.DataFrame({**flags, "refused": cells["guard"] == "refused", "gain": -gain})
+    order = order.sort_values(list(order), kind="stable")
     kept = cells.loc[order.index[:limit]]
     columns = {name: jsonable(kept[name].tolist()) for name in _SHOWN if kept[name].notna().any()}
     return {

@@ -30,7 +30,7 @@ def search_figures(record: Record, cells: pd.DataFrame) -> list[Figure]:
         map_figure(table, search, record.edits),
         rank_figure(table, search),
         predicted_figure(table),
-        cost_figure(search),
+        cost_figure(search, bool(table["refused"].any())),
         path_figure(search),
     ]
     return [figure for figure in found if figure is not None]
@@ -87,11 +87,12 @@ def _correlation(predicted: pd.Series, measured: pd.Series) -> str:
     return f", rank correlation {predicted.corr(measured, method='spearman'):.2f}"
 
 
-def cost_figure(search: SearchRecord) -> Figure | None:
+def cost_figure(search: SearchRecord, guarded: bool = False) -> Figure | None:
     """Returns how far every driver's best was behind the best of all against what it had cost; None without searches.
 
     Args:
         search: with the curves of all searches in the results folder.
+        guarded: whether a guard turned stacks away, which are on no curve then.
     """
     curves = [curve for curve in search.curves if len(curve["cost"])]
     if not curves:
@@ -105,8 +106,8 @@ def cost_figure(search: SearchRecord) -> Figure | None:
         "cost",
         "Gap against cost",
         f"How far the best stack so far is behind the best that any search found on this model and data "
-        f"({merit(search, best)} on validation); the passes of a gradient are not in the cost. The dotted line is the "
-        "base.",
+        f"({merit(search, best)} on validation){', those that the guard turned away left out' if guarded else ''}; "
+        "the passes of a gradient are not in the cost. The dotted line is the base.",
         data,
         layout(
             *("cost, stacks on all of validation", f"gap on validation, {unit(search)}"),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from laser_lit.report.cells import axes, best_by_place, unit
+from laser_lit.report.cells import REFUSED, axes, best_by_place, unit
 from laser_lit.report.figure import Figure, layout, line, selector, window
 from laser_lit.results.record import AppliedEdit, jsonable
 from laser_lit.results.search_record import SearchRecord
@@ -32,7 +32,7 @@ def map_figure(table: pd.DataFrame, search: SearchRecord, edits: tuple[AppliedEd
     menu = [selector("Rank", grids, [0, 1])] if len(views) > 1 else []
     caption = (
         "Blue gains, red harms; grey cannot be told from no change after adjusting for all cells that were scored in "
-        "full (max-T p > .05), or was given up before that."
+        f"full (max-T p > .05), or was given up before that.{_turned_away(single)}"
     )
     return Figure(
         "map",
@@ -66,15 +66,20 @@ def _views(single: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _grids(view: pd.DataFrame, rows: list[str], columns: list[str]) -> dict[str, Any]:
-    """Returns the values of both heatmaps: clear cells, all others; and what is said of each cell."""
+    """Returns the values of both heatmaps: clear cells, all others; and the mark and the words of each cell."""
 
     def grid(cells: pd.DataFrame, name: str) -> list[list[Any]]:
         wide = cells.pivot(index="row", columns="column", values=name).reindex(index=rows, columns=columns)
         return [jsonable(entries) for entries in wide.astype(object).to_numpy().tolist()]
 
-    rounded = view.assign(gain=view["gain"].round(4))
-    parts = [rounded[view["clear"]], rounded[~view["clear"]]]
-    return {"z": [grid(part, "gain") for part in parts], "text": [grid(part, "said") for part in parts]}
+    marked = view.assign(gain=view["gain"].round(4), mark=[REFUSED if refused else "" for refused in view["refused"]])
+    parts = [marked[view["clear"]], marked[~view["clear"]]]
+    shown = {"z": "gain", "text": "mark", "hovertext": "said"}
+    return {entry: [grid(part, name) for part in parts] for entry, name in shown.items()}
+
+
+def _turned_away(table: pd.DataFrame) -> str:
+    return f" What is marked {REFUSED} was turned away by the guard." if table["refused"].any() else ""
 
 
 def _heatmaps(
@@ -84,20 +89,17 @@ def _heatmaps(
     most = most if most > 0 else float(single["gain"].abs().max()) or 1.0
     common = {
         **{"type": "heatmap", "x": columns, "y": rows, "zmin": -most, "zmax": most, "xgap": 1, "ygap": 1},
-        **{"hovertemplate": "%{text}<extra></extra>", "hoverongaps": False},
+        **{"hovertemplate": "%{hovertext}<extra></extra>", "hoverongaps": False, "texttemplate": "%{text}"},
     }
     bar = {"title": {"text": unit(search)}, "thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}}
     return [
-        {**common, "z": grids["z"][0], "text": grids["text"][0], "colorscale": _COLOURED, "colorbar": bar},
-        {
-            **common,
-            "z": grids["z"][1],
-            "text": grids["text"][1],
-            "colorscale": _GREY,
-            "showscale": False,
-            "opacity": 0.6,
-        },
+        {**common, **_part(grids, 0), "colorscale": _COLOURED, "colorbar": bar},
+        {**common, **_part(grids, 1), "colorscale": _GREY, "showscale": False, "opacity": 0.6},
     ]
+
+
+def _part(grids: dict[str, Any], place: int) -> dict[str, Any]:
+    return {name: parts[place] for name, parts in grids.items()}
 
 
 def _marks(edits: tuple[AppliedEdit, ...], rows: list[str], columns: list[str]) -> dict[str, Any]:
@@ -122,9 +124,10 @@ def rank_figure(table: pd.DataFrame, search: SearchRecord) -> Figure | None:
     ranked = ranked[ranked.groupby(places)["rank"].transform("nunique") > 1]
     if ranked.empty:
         return None
-    best = ranked.loc[ranked["gain"].idxmax(), "row"]
+    ordered = ranked.sort_values(["refused", "gain"], ascending=[True, False], kind="stable")
+    best = ordered["row"].iloc[0]
     rows = [best, *(row for row in axes(ranked)[0] if row != best)]
-    top = set(ranked.sort_values("gain", ascending=False).drop_duplicates("row").index)
+    top = set(ordered.drop_duplicates("row").index)
     traces = [
         _curve(curve, top, row == best) for row in rows for _, curve in ranked[ranked["row"] == row].groupby(places)
     ]
@@ -133,8 +136,8 @@ def rank_figure(table: pd.DataFrame, search: SearchRecord) -> Figure | None:
     return Figure(
         "ranks",
         "Gain against rank",
-        "A line a layer, the matrix's best in colour; filled points differ from the base after adjustment. "
-        "Double-click shows everything.",
+        f"A line a layer, the matrix's best in colour; filled points differ from the base after adjustment."
+        f"{_turned_away(ranked)} Double-click shows everything.",
         traces,
         layout(
             *("rank kept", f"validation gain, {unit(search)}"),
@@ -167,6 +170,7 @@ def _curve(curve: pd.DataFrame, top: set[Any], visible: bool) -> dict[str, Any]:
         "line": {"color": colour, "width": 2.5 if stands_out else 1, "dash": _DASH.get(first["kind"], "solid")},
         "marker": {
             "size": 7 if stands_out else 5,
+            "symbol": ["x" if refused else "circle" for refused in curve["refused"]],
             "color": [colour if clear else "--paper" for clear in curve["clear"]],
             "line": {"color": colour, "width": 1},
         },

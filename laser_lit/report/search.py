@@ -27,7 +27,7 @@ def search_lines(record: Record, cells: pd.DataFrame | None = None) -> dict[str,
         return {}
     lines = {
         "driver": f"{search.driver}, {_maximised(record, search)}",
-        "tried": f"{search.candidates:,} candidates; {search.scored:,} stacks scored in full, {search.failed:,} failed",
+        "tried": f"{_tried(search)}, {search.failed:,} failed",
         "cost": f"{search.cost:,.1f} whole cells{_share(search)}{_uncounted(search)}",
     }
     if search.chosen is None:
@@ -38,6 +38,15 @@ def search_lines(record: Record, cells: pd.DataFrame | None = None) -> dict[str,
     return lines | _gains(record, search, search.chosen) | _guard(search)
 
 
+def _tried(search: SearchRecord) -> str:
+    partial = search.tried - search.scored - search.failed
+    return (
+        f"{search.tried:,} stack{'' if search.tried == 1 else 's'}, from {search.candidates:,} candidate "
+        f"edit{'' if search.candidates == 1 else 's'}; "
+        f"{search.scored:,} scored in full, {partial:,} in part"
+    )
+
+
 def _maximised(record: Record, search: SearchRecord) -> str:
     also = (record.config.get("search") or {}).get("also") or ()
     over = f", mean over {len(also) + 1} data sets" if also else ""
@@ -45,7 +54,7 @@ def _maximised(record: Record, search: SearchRecord) -> str:
 
 
 def _share(search: SearchRecord) -> str:
-    return f", {100 * search.cost / search.candidates:.3g} % of all candidates" if search.candidates else ""
+    return f", {100 * search.cost / search.candidates:.3g} % of the grid" if search.candidates else ""
 
 
 def _uncounted(search: SearchRecord) -> str:
@@ -175,4 +184,5 @@ def _nearest(search: SearchRecord, cells: pd.DataFrame | None) -> str:
     if scored.empty:
         return ""
     best = scored.loc[scored["gain"].idxmax()]
-    return f"{best['edits']}, {plain_gain(best['gain'], search)} on validation"
+    refused = ", turned away by the guard" if best["refused"] else ""
+    return f"{best['edits']}, {plain_gain(best['gain'], search)} on validation{refused}"

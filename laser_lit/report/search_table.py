@@ -6,7 +6,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from laser_lit.report.cells import MATRICES, PARTS, best_by_place, prepared, unit
+from laser_lit.report.cells import MATRICES, PARTS, REFUSED, best_by_place, prepared, unit
 from laser_lit.report.search import search_lines
 from laser_lit.report.terminal import add_row, plain_table
 from laser_lit.report.wording import signed
@@ -45,8 +45,9 @@ def _map(scored: pd.DataFrame, search: SearchRecord) -> Table | None:
     tops = heads.groupby("head")["gain"].max().nlargest(SHOWN_ROWS).index
     heads = heads[heads["head"].isin(tops)]
     order = heads.drop_duplicates("head").to_dict("records")
-    fewer = "" if scored["complete"].astype(bool).all() else "; some partial"
-    table = plain_table(f"Best gain over ranks, {unit(search)} (* adjusted p ≤ .05{fewer})")
+    legend = f"; {REFUSED} turned away" if best["refused"].any() else ""
+    legend += "" if scored["complete"].astype(bool).all() else "; some partial"
+    table = plain_table(f"Best gain over ranks, {unit(search)} (* adjusted p ≤ .05{legend})")
     table.add_column("layer", no_wrap=True)
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
@@ -72,6 +73,8 @@ def _cell(cell: dict[str, Any] | None, search: SearchRecord) -> Text:
         return Text("")
     share = search.objective == "accuracy"
     text = signed(cell["gain"] / 100 if share else cell["gain"], share)
+    if cell["refused"]:
+        return Text(f"{text}{REFUSED}", style="dim")
     if not cell["clear"]:
         return Text(f"{text} ", style="dim")
     return Text(f"{text}*", style="green" if cell["gain"] > 0 else "red")

@@ -13,6 +13,7 @@ class SearchRecord:
         driver: as typed after `search=`.
         objective: "accuracy" or "log_loss", on validation.
         candidates: single edits that the search could choose from.
+        tried: stacks that were scored in full or in part, or failed.
         scored: stacks scored on all of validation.
         cost: what was scored, in stacks on all of validation.
         failed: stacks that could not be scored.
@@ -31,6 +32,7 @@ class SearchRecord:
     driver: str
     objective: str
     candidates: int
+    tried: int
     scored: int
     cost: float
     failed: int

@@ -79,6 +79,11 @@ class Guard:
         self._journal = None if folder is None else Journal(folder, "guard")
         self._known = {} if self._journal is None else _measured(self._journal)
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """All that decides which stacks pass, besides them: text, model, kind and limit."""
+        return {**self._content, "kind": self._settings.kind, "limit": self._settings.limit}
+
     @classmethod
     def of(cls, task: Task, config: DictConfig, folder: Path | None = None) -> "Guard | None":
         """Returns the guard that the config asks for, or None where it asks for none.

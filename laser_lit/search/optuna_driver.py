@@ -10,6 +10,7 @@ from laser_lit.search.cell import Cell
 from laser_lit.search.loop import Loop
 from laser_lit.search.optuna_stack import Stacks
 from laser_lit.search.optuna_study import DUPLICATE, ERROR, STACK, Study, quiet
+from laser_lit.search.progress import say
 from laser_lit.search.space import Edits, describe
 
 BLOCKS = 64
@@ -39,7 +40,9 @@ def drive(loop: Loop, settings: SearchConfig) -> Cell | None:
     with quiet():
         study = Study(loop, settings)
         loop.refresh()  # of what the study knows to be scored, nothing is scored again
-        _known(loop, study, stacks)
+        made = len(_known(loop, study, stacks))
+        if made:
+            say(f"{made:,} trials were made before, of {settings.trials:,}", loop.progress)
         for _ in loop.track([()] * study.left, "optuna"):
             if not _try_another(loop, study, stacks):
                 break

@@ -32,13 +32,24 @@ def track(items: Sequence[T], label: str, shown: bool) -> Iterator[T]:
         yield from _lines(items, label)
 
 
+def say(text: str, shown: bool) -> None:
+    """Prints a line where progress is shown.
+
+    Args:
+        text: the line.
+        shown: False prints nothing.
+    """
+    if shown:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
 def _lines(items: Sequence[T], label: str) -> Iterator[T]:
     start = said = time.monotonic()
     for done, item in enumerate(items):
         now = time.monotonic()
         if done and now - said >= EVERY_SECONDS:
             left = (now - start) / done * (len(items) - done)
-            print(f"{label}: {done} of {len(items)}, about {_duration(left)} left", file=sys.stderr, flush=True)  # noqa: T201
+            say(f"{label}: {done} of {len(items)}, about {_duration(left)} left", shown=True)
             said = now
         yield item
 

@@ -64,6 +64,7 @@
     ["gain_log_loss", "log loss, nats", "n", (value) => signed(value, 3)],
     ["p", "p", "n", p],
     ["p_adjusted", "adjusted p", "n", p],
+    ["guard", "guard", "", (value) => (value === "refused" ? "turned away" : value)],
     ["predicted", "predicted", "n", (value) => signed(-value, 3)],
     ["n", "examples", "n", number],
     ["seconds", "seconds", "n", (value) => value.toFixed(2)],

@@ -9,7 +9,7 @@ from families import FAMILIES
 from searches import ROWS, FakeScorer
 
 from laser_lit.errors import InputError
-from laser_lit.jobs.search import Found, search
+from laser_lit.jobs.search import Found, search, shard_done
 from laser_lit.models.matrices import find_matrices
 from laser_lit.results.stats import detectable_gain
 from laser_lit.results.store import ResultsStore
@@ -61,7 +61,7 @@ def searched(composed, tmp_path: Path):
 def test_the_record_counts_what_was_tried(searched):
     found = searched("search.matrices=[fc_in,fc_out]", "search.rank=[1,3]")
     record = found.record
-    assert (record.candidates, record.scored, record.failed, record.cost) == (8, 4, 4, 4.0)
+    assert (record.candidates, record.tried, record.scored, record.failed, record.cost) == (8, 8, 4, 4, 4.0)
     assert (record.base, record.chosen) == (0.5, 22 / ROWS)
     assert found.objective == record.chosen
     assert record.improving == 1  # what harms as surely is none
@@ -71,8 +71,77 @@ def test_the_record_counts_what_was_tried(searched):
     gains = (losses(found.laser.stack.edits) < 1) * 1.0 - (BASE < 1)
     assert record.detectable == pytest.approx(detectable_gain(gains, table["group"].to_numpy(), 40))
     assert found.laser.provenance == (
-        "search=grid on validation: 8 candidates, 4 stacks scored in full, at the cost of 4.0 such stacks"
+        "search=grid on validation: 8 stacks from 8 candidate edits, 4 scored in full, at the cost of 4.0 such stacks"
     )
+    assert found.laser.notes == ()
+
+
+def test_stacks_are_counted_not_the_space_that_they_are_drawn_from(searched):
+    found = searched("search=optuna", "search.rank=[1,2,4]", "search.trials=5")
+    assert (found.record.candidates, found.record.tried) == (36, 5)
+    assert found.laser.provenance is None or "5 stacks from 36 candidate edits" in found.laser.provenance
+
+
+def test_a_search_that_goes_on_says_what_it_found(searched, capsys):
+    searched("search.rank=[1]", "search.matrices=fc_in", "trainer.progress_bar=true")
+    assert "were scored before" not in capsys.readouterr().err
+    searched("search.rank=[1,2]", "trainer.progress_bar=true")
+    assert "2 of 24 candidates were scored before" in capsys.readouterr().err
+    searched("search.rank=[1,2]")
+    assert capsys.readouterr().err == ""
+    searched("search=optuna", "search.trials=3", "trainer.progress_bar=true")
+    assert "trials were made before" not in capsys.readouterr().err
+    searched("search=optuna", "search.trials=5", "trainer.progress_bar=true")
+    assert "3 trials were made before, of 5" in capsys.readouterr().err
+
+
+def test_what_a_search_cannot_show_is_said_before_it_and_kept(searched, caplog):
+    nothing = SearchedTask(lambda edits: BASE + 1.0)
+    found = searched("search.rank=[1]", task=nothing)
+    (said,) = [note for note in found.laser.notes if "answers none" in note]
+    assert said in caplog.text
+    assert caplog.text.count("answers none") == 1
+
+
+def test_what_a_shard_says_counts_its_own_work(searched, tmp_path):
+    config = ("search=optuna", "search.rank=[1,2,4]", "search.trials=6", "search.shards=2")
+    found = [searched(*config, f"search.shard={shard}") for shard in (0, 1)]
+    assert [each.fresh for each in found] == [3, 3]
+    assert found[1].record.tried == 6
+    again = searched(*config, "search.shard=0")
+    assert again.fresh == 0
+
+
+@pytest.mark.parametrize("shard", [0, 1])
+def test_a_shard_says_what_was_done_and_what_comes_next(searched, composed, tmp_path, shard):
+    config = composed("search=grid", "search.rank=[1,3]", "search.shards=2", f"search.shard={shard}")
+    found = searched("search.rank=[1,3]", "search.shards=2", f"search.shard={shard}")
+    said = shard_done(found, ResultsStore(tmp_path / "results"), config)
+    assert f"shard {shard} of 2: 12 stacks scored by this job, 6 of 12 known ones failed" in said
+    again = searched("search.rank=[1,3]", "search.shards=2", f"search.shard={shard}")
+    assert "0 stacks scored by this job" in shard_done(again, ResultsStore(tmp_path / "results"), config)
+
+
+class Refusing:
+    """A guard that lets nothing pass that mends rows, and knows itself by a name."""
+
+    content = {"text": "t"}  # noqa: RUF012
+
+    def passes(self, edits):
+        return edits[0].rank != 1
+
+    def verdict(self, edits):
+        return {"refused": 1}
+
+
+def test_under_a_guard_curves_are_a_study_of_their_own(searched, monkeypatch):
+    free = searched("search.matrices=fc_in", "search.rank=[1,2]").record.curves
+    monkeypatch.setattr("laser_lit.jobs.search.Guard.of", lambda *_: Refusing())
+    found = searched("search.matrices=fc_in", "search.rank=[1,2]")
+    (curve,) = found.record.curves
+    assert curve["merit"][-1] == found.record.chosen == free[0]["merit"][-1]  # rank 2 mends as much
+    assert curve["merit"] != free[0]["merit"]
+    assert list(found.cells["guard"].dropna()) == ["refused", "passed"]
 
 
 def test_a_search_in_which_everything_fails_says_why(searched):

@@ -148,7 +148,8 @@ def searched(record: Record) -> Record:
         {"driver": "racing", "cost": [1.5, 3.0, 7.0], "merit": [0.64, 0.84, 0.87]},
     )
     search = SearchRecord(
-        **{"driver": "grid", "objective": "accuracy", "candidates": 72, "scored": 69, "cost": 69.3, "failed": 1},
+        **{"driver": "grid", "objective": "accuracy", "candidates": 72, "tried": 72, "scored": 69, "cost": 69.3},
+        **{"failed": 1},
         **{"base": record.validation.base["accuracy"], "chosen": record.validation.laser["accuracy"]},
         **{"adjusted_p": 0.004, "improving": 9, "detectable": 0.031, "curves": curves},
         path=({"edits": "layer 2 fc_in rank 1", "validation": 0.87, "gain": 0.19},),

@@ -32,8 +32,8 @@ def printed(record: Record, cells: pd.DataFrame | None = None, width: int = 80) 
 
 def test_the_validation_gain_stands_beside_the_test_gain(searched: Record):
     lines = search_lines(searched)
-    assert lines["tried"] == "72 candidates; 69 stacks scored in full, 1 failed"
-    assert lines["cost"] == "69.3 whole cells, 96.2 % of all candidates"
+    assert lines["tried"] == "72 stacks, from 72 candidate edits; 69 scored in full, 2 in part, 1 failed"
+    assert lines["cost"] == "69.3 whole cells, 96.2 % of the grid"
     assert search_lines(changed(searched, driver="racing"))["cost"].endswith("; the gradient's own passes not counted")
     assert lines["chosen"] == "layer 2 fc_in rank 1 of 64"
     assert lines["validation gain, points"].startswith("+25.3")
@@ -43,6 +43,14 @@ def test_the_validation_gain_stands_beside_the_test_gain(searched: Record):
     assert lines["  validation minus test"] == "−1.7"
     assert lines["  least gain it could detect"].startswith("+3.1")
     assert not any(label.startswith("guard") for label in lines)
+
+
+def test_of_stacks_of_several_edits_as_many_were_tried_as_were_asked_for(searched: Record):
+    optuna = changed(searched, driver="optuna", candidates=270, tried=12, scored=3, failed=0)
+    tried = search_lines(optuna)["tried"]
+    assert tried == "12 stacks, from 270 candidate edits; 3 scored in full, 9 in part, 0 failed"
+    one = changed(searched, tried=1, candidates=1, scored=1, failed=0)
+    assert search_lines(one)["tried"] == "1 stack, from 1 candidate edit; 1 scored in full, 0 in part, 0 failed"
 
 
 def test_a_search_for_log_loss_speaks_of_nats(searched: Record):
@@ -165,5 +173,5 @@ def test_the_table_of_cells_has_the_best_first_and_failures_last(cells: pd.DataF
     few = cells_payload(cells, searched.search, limit=10)
     assert (few["shown"], few["columns"]["gain_accuracy"]) == (10, gains[:10])
     text = cells.assign(accuracy=np.nan, gain_accuracy=np.nan)
-    losses = SearchRecord("grid", "log_loss", 72, 69, 69.3, 1, -2.0)
+    losses = SearchRecord("grid", "log_loss", 72, 72, 69, 69.3, 1, -2.0)
     assert "gain_accuracy" not in cells_payload(text, losses)["columns"]

@@ -40,7 +40,7 @@ def test_the_page_has_the_library_once_and_only_where_there_are_figures(
 
 def test_numbers_path_and_cells_are_on_the_page(searched: Record, predictions: pd.DataFrame, cells: pd.DataFrame):
     text = without_library(render_html(searched, predictions, cells=cells))
-    for needed in ("p of the one test made", "72 candidates; 69 stacks", "Accepted steps", "87.0 %", "+19.0 points"):
+    for needed in ("p of the one test made", "candidate edits; 69 scored", "Accepted steps", "87.0 %", "+19.0 points"):
         assert needed in text, needed
     data = embedded(text)
     assert list(data["figures"]) == ["map", "ranks", "predicted", "cost"]
