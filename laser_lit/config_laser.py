@@ -17,6 +17,24 @@ class SvdConfig:
 
 
 @dataclass
+class CalibrationConfig:
+    """The text that whitened edits are calibrated on; of any data only the validation split is read, never the test.
+
+    Attributes:
+        data: a choice of `data=`: text, or questions with their answers; null takes the evaluated data.
+        path: file of the data, for choices without a source of their own.
+        tokens: most tokens of it, in whole sequences drawn at random.
+        memory_gb: most memory for second moments at a time, in 1e9 bytes, but one matrix's at least; the text is passed
+            as often as the matrices need.
+    """
+
+    data: str | None = None
+    path: str | None = None
+    tokens: int = 131072
+    memory_gb: float = 4.0
+
+
+@dataclass
 class LaserConfig:
     """The intervention; which fields count depends on `name` (`from` is added below: it is a Python keyword).
 
@@ -31,10 +49,13 @@ class LaserConfig:
         kind: low_rank, high_order, prune or zero.
         part: encoder, decoder or cross, for encoder–decoder models; null means all.
         expert: index of an expert; null means every expert.
+        decomposition: what components are: svd, whitened or blocks; null is svd.
+        blocks: how many blocks of rows, for decomposition blocks.
         edits: a whole stack, one mapping an edit with the keys above.
         combine: what to do with a matrix listed twice: in_order or last; null makes it an error.
         path: stack.yaml of laser=file.
         svd: how matrices are factorized.
+        calibration: text for whitened edits, of a search's too.
     """
 
     name: str = MISSING
@@ -47,7 +68,10 @@ class LaserConfig:
     kind: str = "low_rank"
     part: str | None = None
     expert: int | None = None
+    decomposition: str | None = None
+    blocks: int | None = None
     edits: list[dict[str, Any]] = field(default_factory=list)
     combine: str | None = None
     path: str | None = None
     svd: SvdConfig = field(default_factory=SvdConfig)
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)

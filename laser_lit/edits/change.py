@@ -5,12 +5,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from laser_lit.edits.decompose import Calibration, Decomposer, Decomposition
 from laser_lit.edits.edit import Edit
 from laser_lit.errors import InputError
+from laser_lit.linalg.blocks import BlockFactors
 from laser_lit.linalg.cache import FactorCache
 from laser_lit.linalg.rank import rank_from_rho, rho_of
 from laser_lit.linalg.rules import rank_from_rule
 from laser_lit.linalg.svd import Svd
+from laser_lit.linalg.whitened import OutputBasis, WhitenedFactors
+from laser_lit.models.matrices import MatrixHandle
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,31 +24,50 @@ class Change:
     Attributes:
         W: (out, in); the very tensor that was given where everything is kept.
         rank: kept components (high_order: dropped ones); for prune only where the amount came as a rank; 0 for zero.
-        rho: the share typed, else rank over min(out, in); of the entries for prune.
-        thin: (out, k) and (k, in) whose product is W, for low_rank below full rank; None otherwise.
+        rho: the share typed, else rank over the full rank; of the entries for prune.
+        thin: (out, k) and (k, in) whose product is W, for low_rank below full rank; None otherwise, and in blocks.
+        output_error: of a whitened matrix, see `AppliedEdit`.
+        basis: of a whitened matrix, as much of it as the rank needs.
     """
 
     W: Tensor
     rank: int | None
     rho: float
     thin: tuple[Tensor, Tensor] | None = None
+    output_error: float | None = None
+    basis: OutputBasis | None = None
 
 
 class Changer:
     """Computes changes, each matrix factorized once."""
 
-    def __init__(self, cache: FactorCache, svd: Svd) -> None:
-        """Keeps where factors are found and how they are made."""
-        self.cache = cache
-        self.svd = svd
+    def __init__(self, cache: FactorCache, svd: Svd, calibration: Calibration | None = None) -> None:
+        """Keeps where factors are found and how they are made.
 
-    def change(self, W: Tensor, edit: Edit, name: str) -> Change:
+        Args:
+            cache: of the factors.
+            svd: how matrices are factorized.
+            calibration: what whitened edits are calibrated on.
+        """
+        self.svd = svd
+        self.decomposer = Decomposer(cache, svd, calibration)
+
+    def change(
+        self,
+        W: Tensor,
+        edit: Edit,
+        name: str,
+        handle: MatrixHandle | None = None,
+        basis: OutputBasis | None = None,
+    ) -> Change:
         """Returns what an edit makes of a matrix.
 
         Args:
             W: (out, in), finite.
             edit: its layer and matrix are not looked at.
             name: what errors call the matrix.
+            handle: where the matrix stands in the model, for whitened edits.
+            basis: what a whitened edit projected on when it was done before; None computes it.
 
         Raises:
             InputError: for an amount that the matrix cannot have.
@@ -53,27 +76,35 @@ class Changer:
             return Change(torch.zeros_like(W), 0, 0.0)
         if edit.kind == "prune":
             return self._prune(W, edit, name)
-        return self._truncate(W, edit, name)
+        if basis is not None:
+            return self._truncate(W, edit, name, handle, WhitenedFactors(W, basis.to(W.device)))
+        return self._truncate(W, edit, name, handle)
 
-    def _truncate(self, W: Tensor, edit: Edit, name: str) -> Change:
-        d = min(W.shape)
-        rank = self._rank(W, edit, d, name)
+    def _truncate(
+        self, W: Tensor, edit: Edit, name: str, handle: MatrixHandle | None, known: Decomposition | None = None
+    ) -> Change:
+        d = edit.full_rank((W.shape[0], W.shape[1]), name)
+        rank = self._rank(W, edit, d, name, handle)
         rho = rank / d if edit.amount in ("rank", "rule") else float(edit.share(name))
         if edit.kind == "high_order" and rank == d:
             raise InputError(f"rank {rank} for {name}: high_order would leave nothing of {d}; kind=zero does that")
         if rank == d:
             return Change(W, rank, rho)
-        factors = self.cache.get(W, options=self.svd, rank=rank if self.svd.method == "randomized" else None, name=name)
-        if edit.kind == "high_order":
-            return Change(factors.high_order(rank), rank, rho)
-        return Change(factors.low_rank(rank), rank, rho, factors.thin(rank))
+        factors = known or self.decomposer.components(W, edit, name, handle, rank)
+        new = factors.high_order(rank) if edit.kind == "high_order" else factors.low_rank(rank)
+        if isinstance(factors, BlockFactors):
+            return Change(new, rank, rho)
+        thin = None if edit.kind == "high_order" else factors.thin(rank)
+        if isinstance(factors, WhitenedFactors):
+            error = factors.relative_output_error(rank, edit.kind)
+            return Change(new, rank, rho, thin, error, factors.basis.first(rank))
+        return Change(new, rank, rho, thin)
 
-    def _rank(self, W: Tensor, edit: Edit, d: int, name: str) -> int:
+    def _rank(self, W: Tensor, edit: Edit, d: int, name: str, handle: MatrixHandle | None = None) -> int:
         if edit.rank is not None:
             if edit.rank > d:
-                raise InputError(
-                    f"rank {edit.rank} for {name}: must lie in 1 … {d}, the smaller side of {tuple(W.shape)}"
-                )
+                side = f"the full rank {edit.how}" if edit.blocks else "the smaller side"
+                raise InputError(f"rank {edit.rank} for {name}: must lie in 1 … {d}, {side} of {tuple(W.shape)}")
             return edit.rank
         if edit.rule is None:
             return rank_from_rho(edit.share(name), d, name)
@@ -81,7 +112,7 @@ class Changer:
             raise InputError(
                 f"rule {edit.rule} for {name} needs all singular values: use svd method auto, exact or gram"
             )
-        S = self.cache.get(W, options=self.svd, name=name).S
+        S = self.decomposer.components(W, edit, name, handle).S
         return rank_from_rule(edit.rule, S.double(), (W.shape[0], W.shape[1]), name)
 
     def _prune(self, W: Tensor, edit: Edit, name: str) -> Change:

@@ -6,11 +6,15 @@ from numbers import Integral
 from operator import index
 
 from laser_lit.errors import InputError, unknown_name
+from laser_lit.linalg.blocks import block_rows
 from laser_lit.linalg.rank import Number, check_rho, rho_from_rate
 from laser_lit.linalg.rules import rule_named
 
 KINDS = ("low_rank", "high_order", "prune", "zero")
 AMOUNTS = ("rho", "rank", "rule", "rate")
+DECOMPOSITIONS = ("svd", "whitened", "blocks")
+ANY_SPECTRUM = ("energy", "entropy")
+"""Rank rules that make sense of any sum of squares; the others know the singular values of a matrix alone."""
 _SHOULD_BE = {
     "layer": "a whole number, all, or a list of them",
     "matrix": "a name such as fc_in, a group (attn, mlp, all), or a list of them",
@@ -32,6 +36,9 @@ class Edit:
             "prune" the entries of largest magnitude, "zero" nothing.
         part: "encoder", "decoder" or "cross" of encoder–decoder models; None is all of them.
         expert: index in a mixture of experts; None is every expert.
+        decomposition: what components are, for low_rank and high_order: "svd", "whitened" (of the outputs on text,
+            see `laser_lit.linalg.whitened`) or "blocks" (of blocks of rows, see `laser_lit.linalg.blocks`).
+        blocks: how many blocks of rows, each cut to the rank; a divisor of out.
     """
 
     layer: int | str | Sequence[int | str]
@@ -43,6 +50,8 @@ class Edit:
     kind: str = "low_rank"
     part: str | None = None
     expert: int | None = None
+    decomposition: str = "svd"
+    blocks: int | None = None
 
     def __post_init__(self) -> None:
         for name, types in (("layer", (Integral, str)), ("matrix", (str,))):
@@ -55,6 +64,7 @@ class Edit:
                 object.__setattr__(self, name, words)  # hashable, and no one else's list
         if self.kind not in KINDS:
             raise unknown_name(f"kind of {self.target}", self.kind, KINDS)
+        self._check_decomposition()
         self._check_amount()
 
     @property
@@ -72,6 +82,28 @@ class Edit:
         """Which of AMOUNTS says how much to keep; None for kind zero."""
         return next((name for name in AMOUNTS if getattr(self, name) is not None), None)
 
+    @property
+    def how(self) -> str:
+        """The decomposition in words: "whitened", "in 4 blocks"; empty for a plain SVD."""
+        return f"in {self.blocks} blocks" if self.blocks else "" if self.decomposition == "svd" else self.decomposition
+
+    @property
+    def action(self) -> tuple[object, ...]:
+        """All that is done to a matrix, whichever it is."""
+        return (self.kind, self.rho, self.rank, self.rule, self.rate, self.decomposition, self.blocks)
+
+    def full_rank(self, shape: tuple[int, int], name: str) -> int:
+        """Returns the number of components that a matrix has: min(out, in), in blocks that of each block.
+
+        Args:
+            shape: (out, in).
+            name: what errors call the matrix.
+
+        Raises:
+            InputError: rows that the blocks do not divide.
+        """
+        return min(block_rows(shape, self.blocks, name) if self.blocks else shape[0], shape[1])
+
     def share(self, name: str) -> Number:
         """Returns rho, typed as such or as rate; only for edits that name one of these.
 
@@ -83,6 +115,23 @@ class Edit:
         if self.rho is None:
             raise InputError(f"{name}: no share is named, but {self.amount}")
         return self.rho
+
+    def _check_decomposition(self) -> None:
+        if self.decomposition not in DECOMPOSITIONS:
+            raise unknown_name(f"decomposition of {self.target}", self.decomposition, DECOMPOSITIONS)
+        if self.decomposition != "svd" and self.kind in ("prune", "zero"):
+            raise InputError(
+                f"decomposition {self.decomposition} for kind {self.kind} of {self.target}: only low_rank and "
+                "high_order decompose a matrix; leave it out"
+            )
+        if (self.blocks is None) == (self.decomposition == "blocks"):
+            given = "no blocks" if self.blocks is None else f"blocks {self.blocks}"
+            raise InputError(
+                f"decomposition {self.decomposition} with {given} for {self.target}: say decomposition=blocks and how "
+                "many, blocks=4"
+            )
+        if self.blocks is not None:
+            object.__setattr__(self, "blocks", _whole(self.blocks, "blocks", self.target, "1 is the plain SVD"))
 
     def _check_amount(self) -> None:
         given = [name for name in AMOUNTS if getattr(self, name) is not None]
@@ -97,9 +146,14 @@ class Edit:
             problem = f"{typed} given" if given else "nothing says how much to keep"
             raise InputError(f"{problem} for {self.target}: give one of {', '.join(AMOUNTS)}")
         if self.rank is not None:
-            object.__setattr__(self, "rank", _whole(self.rank, self.target))
+            object.__setattr__(self, "rank", _whole(self.rank, "rank", self.target, "kind=zero removes the matrix"))
         if self.rule is not None:
             rule_named(self.rule)
+            if self.decomposition != "svd" and str(self.rule).partition(":")[0] not in ANY_SPECTRUM:
+                raise InputError(
+                    f"rule {self.rule} for {self.target}, {self.how}: it knows the singular values of a matrix alone; "
+                    f"take {' or '.join(ANY_SPECTRUM)}, or a rank"
+                )
         if self.rank is None and self.rule is None:
             check_rho(self.share(self.target), self.target)
 
@@ -132,14 +186,14 @@ def edit_of(entry: object, where: str) -> Edit:
         raise InputError(f"{where}: {error}") from None
 
 
-def _whole(rank: object, target: str) -> int:
-    """Returns a rank of any integer type as an int."""
+def _whole(value: object, what: str, target: str, least: str) -> int:
+    """Returns a count of any integer type as an int; `least` says what 1 is the least of."""
     try:
-        whole = None if isinstance(rank, bool) else index(rank)  # type: ignore[arg-type]
+        whole = None if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
     except TypeError:
         whole = None
     if whole is None:
-        raise InputError(f"rank {rank!r} for {target}: must be a whole number")
+        raise InputError(f"{what} {value!r} for {target}: must be a whole number")
     if whole < 1:
-        raise InputError(f"rank {rank} for {target}: must be at least 1 (kind=zero removes the matrix)")
+        raise InputError(f"{what} {value} for {target}: must be at least 1 ({least})")
     return whole

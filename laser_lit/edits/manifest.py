@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from laser_lit.edits.bases import SavedBasis, load_bases, save_bases
 from laser_lit.edits.edit import Edit, edit_of
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.errors import InputError, unknown_name
@@ -15,13 +16,14 @@ from laser_lit.files import write_text_atomic
 from laser_lit.linalg.svd import Svd
 
 SCHEMA = 1
-KEYS = ("schema", "laser_lit", "model", "combine", "svd", "edits")
-NOTE = "done"
-"""Key of an entry under which `save` notes what came of the edit; not read back."""
+KEYS = ("schema", "laser_lit", "model", "combine", "svd", "bases", "edits")
+NOTE, BASIS = "done", "basis"
+"""Keys of an entry under which `save` notes what came of the edit, which is not read back, and names a saved basis."""
 
 _HEAD = """\
 # What was applied. Re-apply it with laser=file laser.path=FILE, or laser_lit.Stack.load(FILE).
-# An edit takes layer, matrix, one of rho, rank, rule, rate (none for kind zero), kind, part and expert.
+# An edit takes layer, matrix, one of rho, rank, rule, rate (none for kind zero), kind, part, expert, decomposition and
+# blocks.
 """
 
 
@@ -37,19 +39,43 @@ def write_manifest(
         svd: as the stack's.
         about: what to note about the model.
     """
+    bases = {str(number): saved for number, saved in enumerate(bases_of(rows)) if saved is not None}
+    said = save_bases(path, bases)
     content = {
         "schema": SCHEMA,
         "laser_lit": _version(),
         "model": dict(about or {}),
         "combine": combine,
         "svd": asdict(svd),
-        "edits": [_entry(row) for row in rows],
+        **({} if said is None else {"bases": said}),
+        "edits": [_entry(row, str(number)) for number, row in enumerate(rows)],
     }
     write_text_atomic(path, _HEAD + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120))
 
 
-def read_manifest(path: Path) -> tuple[list[Edit], str | None, Mapping[str, Any] | str | None]:
-    """Returns edits, combine and svd of a manifest.
+def edits_of(rows: Sequence[AppliedEdit]) -> list[Edit]:
+    """Returns the edits, of one matrix each, that do again what was done.
+
+    Args:
+        rows: what was done, in order.
+    """
+    return [edit_of(_without_notes(_entry(row, "")), row.name) for row in rows]
+
+
+def bases_of(rows: Sequence[AppliedEdit]) -> list[SavedBasis | None]:
+    """Returns what each whitened edit projected on; None for the other edits.
+
+    Args:
+        rows: what was done, in order.
+    """
+    return [None if row.basis is None else SavedBasis(row.basis, row.content) for row in rows]
+
+
+Manifest = tuple[list[Edit], str | None, Mapping[str, Any] | str | None, list[SavedBasis | None]]
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Returns edits, combine and svd of a manifest, and for each edit what it projected on, where that was saved.
 
     Args:
         path: a YAML file.
@@ -66,14 +92,11 @@ def read_manifest(path: Path) -> tuple[list[Edit], str | None, Mapping[str, Any]
     entries = content.get("edits")
     if not isinstance(entries, list):
         raise InputError(f"{path}: needs a list of edits, `edits: [{{layer: 0, matrix: fc_in, rho: 0.1}}]`")
-    return (
-        [
-            edit_of(_without_note(entry), f"edit {number} of {path}, counted from 0")
-            for number, entry in enumerate(entries)
-        ],
-        content.get("combine"),
-        content.get("svd"),
-    )
+    where = [f"edit {number} of {path}, counted from 0" for number in range(len(entries))]
+    edits = [edit_of(_without_notes(entry), place) for entry, place in zip(entries, where, strict=True)]
+    known = load_bases(path, content.get("bases"))
+    bases = [_basis(entry, known, place) for entry, place in zip(entries, where, strict=True)]
+    return edits, content.get("combine"), content.get("svd"), bases
 
 
 def manifest_model(path: Path) -> str | None:
@@ -86,13 +109,24 @@ def manifest_model(path: Path) -> str | None:
     return str(model["id"]) if isinstance(model, dict) and model.get("id") else None
 
 
-def _entry(row: AppliedEdit) -> dict[str, Any]:
+def _entry(row: AppliedEdit, number: str) -> dict[str, Any]:
     place = {"layer": row.layer, "matrix": row.matrix, "part": row.part, "expert": row.expert, "kind": row.kind}
+    place |= {"decomposition": row.decomposition, "blocks": row.blocks}
     entry: dict[str, Any] = {name: value for name, value in place.items() if value is not None}
     if row.kind != "zero":
         entry |= {"rho": row.rho} if row.rank is None else {"rank": row.rank}
-    note = {"name": row.name, "shape": list(row.shape), "rho": row.rho}
-    return entry | {NOTE: note | {"relative_error": row.relative_error, "content": row.content}}
+    entry |= {} if row.basis is None else {BASIS: number}
+    note = {"name": row.name, "shape": list(row.shape), "rho": row.rho, "relative_error": row.relative_error}
+    if row.basis is not None:
+        note |= {"output_error": row.output_error, "ridge": row.basis.ridge, "calibration": row.calibration}
+    return entry | {NOTE: note | {"content": row.content}}
+
+
+def _basis(entry: dict[str, Any], known: Mapping[str, SavedBasis], where: str) -> SavedBasis | None:
+    name = entry.get(BASIS)
+    if name is not None and str(name) not in known:
+        raise InputError(f"{where}: the file of bases has no {name!r}; it has {', '.join(known) or 'none'}")
+    return None if name is None else known[str(name)]
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -109,8 +143,10 @@ def _parsed(path: Path) -> dict[str, Any]:
     return content
 
 
-def _without_note(entry: object) -> object:
-    return {key: value for key, value in entry.items() if key != NOTE} if isinstance(entry, dict) else entry
+def _without_notes(entry: object) -> object:
+    return (
+        {key: value for key, value in entry.items() if key not in (NOTE, BASIS)} if isinstance(entry, dict) else entry
+    )
 
 
 def _kind(value: object) -> str:

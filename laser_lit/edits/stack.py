@@ -1,43 +1,27 @@
 """Stacks of edits: resolved against a model, applied and taken back bit for bit."""
 
+import copy
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from laser_lit.edits.bases import SavedBasis
 from laser_lit.edits.change import Changer
+from laser_lit.edits.decompose import Calibration
 from laser_lit.edits.edit import Edit
-from laser_lit.edits.manifest import read_manifest, write_manifest
+from laser_lit.edits.manifest import bases_of, edits_of, read_manifest, write_manifest
 from laser_lit.edits.row import AppliedEdit
+from laser_lit.edits.write import Write, computed_write, without_factors
 from laser_lit.errors import InputError, unknown_name
-from laser_lit.linalg.cache import FactorCache, content_hash, shared_cache
+from laser_lit.linalg.cache import FactorCache, shared_cache
 from laser_lit.linalg.svd import Svd
 from laser_lit.models.matrices import MatrixHandle, MatrixId, MatrixMap, find_matrices
 
 COMBINE = ("in_order", "last")
-
-
-@dataclass(eq=False)
-class Write:
-    """A matrix that is about to be written.
-
-    Attributes:
-        handle: where it goes.
-        W: (out, in), in the type it is stored in.
-        rows: what was done to it, in the order in which it was done.
-        thin: (out, k) and (k, in) whose product is W before the cast, where the last edit was low_rank; else None.
-    """
-
-    handle: MatrixHandle
-    W: Tensor
-    rows: list[AppliedEdit]
-    thin: tuple[Tensor, Tensor] | None
 
 
 class Stack:
@@ -49,6 +33,7 @@ class Stack:
         combine: str | None = None,
         svd: Svd | Mapping[str, Any] | str | None = None,
         cache: FactorCache | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         """Keeps the edits; nothing is computed.
 
@@ -58,6 +43,7 @@ class Stack:
                 one before) or "last" (only the last one counts); None makes it an error.
             svd: how matrices are factorized: an `Svd`, its fields, or its method.
             cache: where factors are kept; None is the cache folder's own.
+            calibration: what whitened edits are calibrated on, see `laser_lit.calibrate`.
         """
         if combine is not None and combine not in COMBINE:
             raise unknown_name("combine", combine, COMBINE)
@@ -65,6 +51,8 @@ class Stack:
         self.combine = combine
         self.svd = Svd.of(svd)
         self.cache = cache
+        self.calibration = calibration
+        self._bases: tuple[SavedBasis | None, ...] = (None,) * len(self.edits)
 
     def __len__(self) -> int:
         return len(self.edits)
@@ -141,15 +129,48 @@ class Stack:
         Raises:
             InputError: no such file, or something in it is wrong; names the entry.
         """
-        edits, combine, svd = read_manifest(Path(path))
-        return cls(edits, combine, svd)
+        edits, combine, svd, bases = read_manifest(Path(path))
+        stack = cls(edits, combine, svd)
+        stack._bases = tuple(bases)
+        return stack
+
+    @property
+    def uncalibrated(self) -> tuple[Edit, ...]:
+        """The whitened edits that need text to be calibrated on."""
+        return tuple(
+            edit
+            for edit, basis in zip(self.edits, self._bases, strict=True)
+            if edit.decomposition == "whitened" and basis is None and self.calibration is None
+        )
+
+    def provided(self, cache: FactorCache | None = None, calibration: Calibration | None = None) -> "Stack":
+        """Returns the same stack with what it lacks of these.
+
+        Args:
+            cache: where factors are kept.
+            calibration: what whitened edits are calibrated on.
+        """
+        stack = copy.copy(self)
+        stack.cache = self.cache or cache
+        stack.calibration = self.calibration or calibration
+        return stack
+
+    def settled(self, rows: Sequence[AppliedEdit]) -> "Stack":
+        """Returns the stack that does what was done once more, bit for bit, and needs no calibration for it.
+
+        Args:
+            rows: from `applied`, `apply` or `resolve`.
+        """
+        stack = Stack(edits_of(rows), self.combine, self.svd, self.cache)
+        stack._bases = tuple(bases_of(rows))
+        return stack
 
     def _write(
         self, model: nn.Module | MatrixMap, snapshots: list[tuple[MatrixHandle, Tensor]], offload: bool
     ) -> list[AppliedEdit]:
         """Writes all edits and fills `snapshots` as it goes; at any time one of old and new is held, not both."""
         device = "cpu" if offload else None
-        writes = deque(_without_factors(write, device) for write in self.writes(model))
+        writes = deque(without_factors(write, device) for write in self.writes(model))
         rows = [row for write in writes for row in write.rows]
         while writes:
             write = writes.popleft()
@@ -167,9 +188,15 @@ class Stack:
             InputError: as `resolve`.
         """
         matrices = _matrices(model)
-        changer = Changer(self.cache or shared_cache(), self.svd)
-        for id, edits in self.by_matrix(matrices).items():
-            yield _computed(matrices[id], edits, changer)
+        numbered = self._numbered(matrices)
+        changer = Changer(self.cache or shared_cache(), self.svd, self.calibration)
+        if self.calibration is not None:
+            self.calibration.expect([matrices[id] for id, listed in numbered.items() if self._whitens(listed)])
+        for id, listed in numbered.items():
+            yield computed_write(matrices[id], [(edit, self._bases[number]) for number, edit in listed], changer)
+
+    def _whitens(self, listed: Sequence[tuple[int, Edit]]) -> bool:
+        return any(edit.decomposition == "whitened" and self._bases[number] is None for number, edit in listed)
 
     def by_matrix(self, matrices: MatrixMap) -> dict[MatrixId, list[Edit]]:
         """Returns the edits of each matrix that the stack changes, in the order in which they act.
@@ -180,6 +207,10 @@ class Stack:
         Raises:
             InputError: a matrix that the model has not, or one listed twice without `combine`.
         """
+        return {id: [edit for _, edit in listed] for id, listed in self._numbered(matrices).items()}
+
+    def _numbered(self, matrices: MatrixMap) -> dict[MatrixId, list[tuple[int, Edit]]]:
+        """Returns what `by_matrix` does, each edit with its number in the stack."""
         listed: dict[MatrixId, list[tuple[int, Edit]]] = {}
         for number, edit in enumerate(self.edits):
             for id in matrices.select(edit.layer, edit.matrix, edit.part, edit.expert):
@@ -193,39 +224,7 @@ class Stack:
                     "out)"
                 )
         first = -1 if self.combine == "last" else 0
-        return {id: [edit for _, edit in edits[first:]] for id, edits in listed.items()}
-
-
-@torch.inference_mode(False)
-@torch.no_grad()
-def _computed(handle: MatrixHandle, edits: list[Edit], changer: Changer) -> Write:
-    original = handle.read()
-    content = content_hash(original)
-    size = float(torch.linalg.vector_norm(original, dtype=torch.float64))
-    if not isfinite(size):
-        bad = int(original.numel() - torch.isfinite(original).sum())
-        raise InputError(f"{handle.id} ({handle.name}) has {bad} NaN or infinite entries: check the checkpoint")
-    W, thin, rows = original, None, []
-    for edit in edits:
-        change = changer.change(W, edit, str(handle.id))
-        W, thin = change.W, change.thin
-        error = _distance(W, original) / size if size and W is not original else 0.0
-        rows.append(AppliedEdit.of(handle, edit.kind, change.rank, change.rho, error, content))
-    new = W.to(handle.dtype)
-    if not bool(torch.isfinite(new).all()):
-        raise InputError(
-            f"{handle.id}: the edited matrix overflows {handle.dtype}; load the model in float32 or bfloat16"
-        )
-    return Write(handle, new, rows, thin)
-
-
-def _without_factors(write: Write, device: str | None) -> Write:
-    return replace(write, W=write.W if device is None else write.W.to(device), thin=None)
-
-
-def _distance(W: Tensor, original: Tensor) -> float:
-    wide = torch.promote_types(original.dtype, torch.float32)
-    return float(torch.linalg.vector_norm(W.to(wide) - original.to(wide), dtype=torch.float64))
+        return {id: edits[first:] for id, edits in listed.items()}
 
 
 def _restore(snapshots: list[tuple[MatrixHandle, Tensor]]) -> None:

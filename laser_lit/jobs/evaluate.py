@@ -25,6 +25,9 @@ from laser_lit.results.record import Control, Record, SplitResult, StackSource
 from laser_lit.results.store import ResultsStore
 from laser_lit.tasks.base import SPLITS, Task
 
+NEW = ("decomposition", "blocks", "calibration")
+"""Of an edit, left out of hashes where there is none, so that older hashes hold."""
+
 
 @dataclass
 class Scores:
@@ -162,8 +165,9 @@ def _split_result(task: Task, scores: Scores, split: str, seed: int) -> SplitRes
 
 def _named(stack: Stack | None, edits: Sequence[AppliedEdit]) -> dict[str, Any]:
     """Returns what names the edits: not what was measured, whose last digits may differ between machines."""
-    measured = ("relative_error", "content", "shape")
-    named = [{key: value for key, value in asdict(edit).items() if key not in measured} for edit in edits]
+    measured = {"relative_error", "content", "shape", "output_error", "basis"}
+    named = [{key: value for key, value in vars(edit).items() if key not in measured} for edit in edits]
+    named = [{key: value for key, value in edit.items() if value is not None or key not in NEW} for edit in named]
     for edit in named:
         if edit["rank"] is not None:
             edit["rho"] = None  # it gave the rank, which may as well have been typed
@@ -173,5 +177,5 @@ def _named(stack: Stack | None, edits: Sequence[AppliedEdit]) -> dict[str, Any]:
 
 def _recorded(edit: AppliedEdit) -> records.AppliedEdit:
     known = {field.name for field in fields(records.AppliedEdit)}
-    values = {name: value for name, value in asdict(edit).items() if name in known}
+    values = {name: value for name, value in vars(edit).items() if name in known}
     return records.AppliedEdit(**values, d=edit.d)

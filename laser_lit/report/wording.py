@@ -171,7 +171,7 @@ def matrix_name(edit: AppliedEdit) -> str:
 
 
 def amount(edit: AppliedEdit) -> str:
-    """Returns what the edit keeps: "rank 40 of 4096", "keeps 1.0 % of the entries", "zeroed".
+    """Returns what the edit keeps: "rank 40 of 4096", "rank 4 of 16 in 4 blocks", "keeps 1.0 % of the entries".
 
     Args:
         edit: as resolved.
@@ -181,9 +181,10 @@ def amount(edit: AppliedEdit) -> str:
         return "zeroed"
     if edit.kind == "prune":
         return "pruned" if edit.rho is None else f"keeps {value(edit.rho, True)} of the entries"
+    how = {"whitened": " whitened", "blocks": f" in {edit.blocks} blocks"}.get(edit.decomposition or "", "")
     if edit.kind == "high_order":
-        return f"without the first {edit.rank}{of}"
-    return f"rank {edit.rank}{of}"
+        return f"without the first {edit.rank}{of}{how}"
+    return f"rank {edit.rank}{of}{how}"
 
 
 def what_was_done(record: Record) -> str:

@@ -30,9 +30,13 @@ class AppliedEdit:
         rho: kept fraction of min(out, in), or of the entries for prune.
         kind: low_rank, high_order, prune or zero.
         relative_error: Frobenius distance to the original over its Frobenius norm.
-        d: min(out, in); 0 when unknown.
+        d: the full rank: min(out, in), in blocks that of each block; 0 when unknown.
         part: encoder, decoder or cross; None for models without parts.
         expert: index of the expert; None for dense matrices.
+        decomposition: whitened or blocks; None for a plain SVD.
+        blocks: how many blocks of rows have a subspace each.
+        calibration: hash of the text that a whitened edit was calibrated on, and of the model.
+        output_error: of a whitened matrix ‖(W − W') X‖ / ‖W X‖ on that text.
     """
 
     layer: int
@@ -45,6 +49,10 @@ class AppliedEdit:
     d: int = 0
     part: str | None = None
     expert: int | None = None
+    decomposition: str | None = None
+    blocks: int | None = None
+    calibration: str | None = None
+    output_error: float | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from laser_lit.edits.change import Changer
+from laser_lit.edits.decompose import Calibration, Decomposition
 from laser_lit.edits.edit import Edit
 from laser_lit.errors import InputError
 from laser_lit.linalg.cache import FactorCache, shared_cache
@@ -39,6 +40,7 @@ def forecasts(
     edits: Sequence[Edit],
     svd: Svd | None = None,
     cache: FactorCache | None = None,
+    calibration: Calibration | None = None,
 ) -> dict[Edit, Forecast]:
     """Returns how much the gradient of the loss predicts each edit to change it, and how large the edit is.
 
@@ -54,6 +56,7 @@ def forecasts(
         edits: of any kind, on any matrices, with explicit ranks; an edit of several matrices counts their sum.
         svd: how matrices are factorized.
         cache: where factors are kept; None is the cache folder's own.
+        calibration: what whitened edits are calibrated on.
 
     Raises:
         InputError: gradients that are not finite, or an edit that the model cannot have.
@@ -67,7 +70,7 @@ def forecasts(
             by_matrix.setdefault(id, []).append(edit)
     half = any(matrices[id].dtype == torch.float16 for id in by_matrix)
     for scale in HALF_SCALES if half else (1.0,):
-        reducer = _Reducer(matrices, by_matrix, Changer(cache or shared_cache(), svd or Svd()))
+        reducer = _Reducer(matrices, by_matrix, Changer(cache or shared_cache(), svd or Svd(), calibration))
         reducer.backward(losses(), scale)
         found = {edit: reducer.forecast(edit, ids, scale) for edit, ids in targets.items()}
         if all(abs(forecast.change) < float("inf") for forecast in found.values()):
@@ -118,14 +121,30 @@ class _Reducer:
         edits = self._edits[handle.id]
         found = {edit: self._pruned(handle, W, G, edit) for edit in edits if edit.kind == "prune"}
         if len(found) < len(edits):
-            factors = self._changer.cache.get(W, options=self._changer.svd, name=str(handle.id))
-            slopes, squares = tail_sums(factors, G), _tails(factors.S.cpu().double().square())
-            for edit in edits:
-                if edit.kind != "prune":
-                    found[edit] = -_dropped(slopes, edit), _dropped(squares, edit), float(squares[0])
+            found |= self._cut(handle, W, G, [edit for edit in edits if edit.kind != "prune"])
         for edit, (change, moved, whole) in found.items():
             self._changes[handle.id, edit] = self._changes.get((handle.id, edit), 0.0) + change
             self._squares[handle.id, edit] = moved, whole
+
+    def _cut(
+        self, handle: MatrixHandle, W: Tensor, G: Tensor, edits: Sequence[Edit]
+    ) -> dict[Edit, tuple[float, float, float]]:
+        """Returns <G, W' - W>, ||W' - W||^2 and ||W||^2 of edits that take components away.
+
+        Whatever the components are, they add up to W and are at right angles to each other, so that what a cut takes
+        away is a sum over them.
+        """
+        cuts = [
+            edit for edit in edits if edit.kind != "zero"
+        ] or edits  # zero takes everything, whatever the components
+        found = {}
+        for how in {(edit.decomposition, edit.blocks): edit for edit in cuts}.values():
+            factors = self._changer.decomposer.components(W, how, str(handle.id), handle)
+            slopes, squares = _tails_of(factors, G)
+            for edit in edits:
+                if edit.kind == "zero" or (edit.decomposition, edit.blocks) == (how.decomposition, how.blocks):
+                    found[edit] = -_dropped(slopes, edit), _dropped(squares, edit), float(squares[0])
+        return found
 
     def _pruned(self, handle: MatrixHandle, W: Tensor, G: Tensor, edit: Edit) -> tuple[float, float, float]:
         """Returns <G, W' - W>, ||W' - W||^2 and ||W||^2."""
@@ -133,6 +152,15 @@ class _Reducer:
         products = (difference * G, difference.square(), W.to(G.dtype).square())
         change, moved, whole = (float(product.sum(dtype=torch.float64)) for product in products)
         return change, moved, whole
+
+
+def _tails_of(factors: Decomposition, G: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns (r + 1,) twice, float64 on the CPU: at k the sums over components i > k of <G, T_i> and of ||T_i||^2."""
+    pieces = (factors,) if isinstance(factors, Factors) else factors.pieces()
+    rows = G.split([piece.shape[0] for piece in pieces])
+    slopes = sum(tail_sums(piece, part) for piece, part in zip(pieces, rows, strict=True))
+    squares = sum(piece.S.cpu().double().square() for piece in pieces)
+    return torch.as_tensor(slopes), _tails(torch.as_tensor(squares))
 
 
 def tail_sums(factors: Factors, G: Tensor) -> Tensor:

@@ -82,7 +82,7 @@ def test_people_may_write_one_too(tmp_path: Path, gptj: nn.Module) -> None:
     [
         (
             "",
-            "with the keys schema, laser_lit, model, combine, svd, edits is wanted, this is empty",
+            "with the keys schema, laser_lit, model, combine, svd, bases, edits is wanted, this is empty",
         ),
         ("- layer: 0", "is wanted, this is a list"),
         ("edits: [", "stack.yaml is not YAML: "),
