@@ -1,23 +1,11 @@
 """Lightning's loggers from the config: metrics.csv, and W&B online or offline."""
 
-import logging
-import netrc
-import os
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
-import wandb
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
 from laser_lit.config import LoggerConfig
-
-OFFLINE = ("offline", "dryrun")
-_CLOUD = "https://api.wandb.ai"
-_PATIENCE = 30
-"""Seconds to wait for W&B's server."""
-
-log = logging.getLogger(__name__)
+from laser_lit.lit.wandb_run import finish_run, start_run
 
 
 def make_loggers(config: LoggerConfig, output: Path, name: str) -> list[Logger]:
@@ -31,11 +19,8 @@ def make_loggers(config: LoggerConfig, output: Path, name: str) -> list[Logger]:
     loggers: list[Logger] = []
     if config.csv:
         loggers.append(CSVLogger(output, name="csv", version=""))
-    mode = wandb_mode()
-    if config.wandb and mode != "disabled":
-        run = _run(config, output, name, mode)
-        loggers += [] if run is None else [WandbLogger(experiment=run)]
-    return loggers
+    run = start_run(config, output, name)
+    return loggers if run is None else [*loggers, WandbLogger(experiment=run)]
 
 
 def finish_loggers(loggers: list[Logger]) -> list[str]:
@@ -48,58 +33,5 @@ def finish_loggers(loggers: list[Logger]) -> list[str]:
     for logger in loggers:
         logger.finalize("success")
         if isinstance(logger, WandbLogger):
-            run = logger.experiment
-            said.append(f"W&B, offline: wandb sync {Path(run.dir).parent}" if run.offline else f"W&B: {run.url}")
-            run.finish()
+            said.append(finish_run(logger.experiment))
     return said
-
-
-def wandb_mode() -> str:
-    """Returns the mode of a W&B run: WANDB_MODE's, but never one that would ask for a key."""
-    given = os.environ.get("WANDB_MODE") or "online"
-    if given in (*OFFLINE, "disabled"):
-        return "disabled" if given == "disabled" else "offline"
-    return given if has_wandb_key() else "offline"
-
-
-def has_wandb_key() -> bool:
-    """Returns whether W&B would find credentials without asking for them."""
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return True
-    hosts = [os.environ["WANDB_BASE_URL"]] if os.environ.get("WANDB_BASE_URL") else [wandb.Settings().base_url, _CLOUD]
-    file = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
-    try:
-        known = netrc.netrc(file)
-    except (OSError, netrc.NetrcParseError):
-        return False
-    return any(known.authenticators(urlsplit(host).netloc) for host in hosts)
-
-
-def _run(config: LoggerConfig, output: Path, name: str, mode: str) -> Any:
-    """Returns a new W&B run, offline where the server does not take it, or None where W&B does not start at all.
-
-    No result is lost over W&B: it says what is wrong and the run goes on.
-    """
-    for attempt in dict.fromkeys((mode, "offline")):
-        try:
-            return _started(config, output, name, attempt)
-        except (wandb.Error, ValueError, OSError) as error:
-            log.warning("W&B does not start %s (%s)", attempt, " ".join(str(error).split())[:300])
-    log.warning("this run is not on W&B; logger=csv leaves it out")
-    return None
-
-
-def _started(config: LoggerConfig, output: Path, name: str, mode: Any) -> Any:
-    run = wandb.init(
-        name=name,
-        dir=output,
-        project=config.project,
-        entity=config.entity,
-        group=config.group,
-        tags=list(config.tags),
-        mode=mode,
-        settings=wandb.Settings(silent=True, console="off", init_timeout=_PATIENCE),
-    )
-    run.define_metric("trainer/global_step")  # as Lightning does for the runs that it starts
-    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-    return run

@@ -8,6 +8,7 @@ from urllib.request import Request, urlopen
 
 from laser_lit.errors import InputError
 from laser_lit.files import refuse_unfinished
+from laser_lit.files import refuse_unfinished
 
 PATTERNS = ("config.json", "model*.safetensors", "model*.safetensors.index.json")
 _PATIENCE = 10
@@ -73,8 +74,9 @@ def _fetched(id: str, revision: str | None, patterns: list[str]) -> Path:
             f"{id} is gated: accept its licence on the hub and log in (`hf auth login` or HF_TOKEN)"
         ) from error
     except LocalEntryNotFoundError as error:
-        why = "HF_HUB_OFFLINE forbids fetching it; unset that" if offline else f"{constants.ENDPOINT} cannot be reached"
-        raise InputError(f"{id} is not in the hub's cache and {why}, or {local}") from error
+        unreachable = f"{constants.ENDPOINT} cannot be reached;"
+        why = "HF_HUB_OFFLINE forbids fetching it; unset that, or" if offline else unreachable
+        raise InputError(f"{id} is not in the hub's cache and {why} {local}") from error
     except (HfHubHTTPError, OSError) as error:
         raise InputError(f"cannot fetch {id} from the hub: {str(error).strip().splitlines()[0]}; or {local}") from error
     found = Path(folder)

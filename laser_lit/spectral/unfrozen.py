@@ -30,8 +30,7 @@ def unfrozen_modules(table: pd.DataFrame, percent: float, vectors: Iterable[str]
 
     Source: Spectrum (Hartford et al. 2024, arXiv 2406.06623), and its scanner's files.
     """
-    if not 0 <= percent <= 100:
-        raise InputError(f"percent {percent}: must lie in [0, 100]")
+    check_percent(percent)
     ratios: dict[str, dict[str, list[float]]] = {}
     for kind, name, ratio, infinite in _columns(table):
         ratios.setdefault(kind, {}).setdefault(name, []).append(inf if infinite else ratio)
@@ -43,6 +42,19 @@ def unfrozen_modules(table: pd.DataFrame, percent: float, vectors: Iterable[str]
         ranked = sorted(means, key=lambda name: -means[name])
         chosen[kind] = [_module(name) for name in ranked[: int(len(ranked) * Decimal(str(percent)) / 100)]]
     return chosen
+
+
+def check_percent(percent: float) -> None:
+    """Raises an error for a percentage that is none.
+
+    Args:
+        percent: of the modules of each kind.
+
+    Raises:
+        InputError: outside [0, 100].
+    """
+    if not 0 <= percent <= 100:
+        raise InputError(f"spectral.percent {percent}: must lie in [0, 100]")
 
 
 def write_unfrozen(path: Path, table: pd.DataFrame, percent: float, vectors: Iterable[str] = ()) -> Path:

@@ -9,8 +9,9 @@ import wandb
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
 from laser_lit.config import LoggerConfig
-from laser_lit.lit import loggers
-from laser_lit.lit.loggers import finish_loggers, has_wandb_key, make_loggers, wandb_mode
+from laser_lit.lit import wandb_run
+from laser_lit.lit.loggers import finish_loggers, make_loggers
+from laser_lit.lit.wandb_run import has_wandb_key, wandb_mode
 
 KEY = "0" * 40
 
@@ -115,7 +116,7 @@ def test_a_server_out_of_reach_loses_no_result(tmp_path, started, monkeypatch, c
     ],
 )
 def test_modes(monkeypatch, given, key, mode):
-    monkeypatch.setattr(loggers, "has_wandb_key", lambda: key)
+    monkeypatch.setattr(wandb_run, "has_wandb_key", lambda: key)
     if given is not None:
         monkeypatch.setenv("WANDB_MODE", given)
     assert wandb_mode() == mode
