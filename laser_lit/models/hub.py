@@ -8,7 +8,6 @@ from urllib.request import Request, urlopen
 
 from laser_lit.errors import InputError
 from laser_lit.files import refuse_unfinished
-from laser_lit.files import refuse_unfinished
 
 PATTERNS = ("config.json", "model*.safetensors", "model*.safetensors.index.json")
 _PATIENCE = 10
