@@ -39,7 +39,7 @@ class LaserConfig:
     """The intervention; which fields count depends on `name` (`from` is added below: it is a Python keyword).
 
     Attributes:
-        name: none, single, paper, stack_top3 or file.
+        name: none, single, paper, stack_top3, svd_smoothing or file.
         layer: from 0, negative from the end, "all", or a list.
         matrix: a matrix, a group, a parameter name, or a list.
         rho: kept share of min(out, in), in [0, 1].
@@ -54,6 +54,8 @@ class LaserConfig:
         edits: a whole stack, one mapping an edit with the keys above.
         combine: what to do with a matrix listed twice: in_order or last; null makes it an error.
         path: stack.yaml of laser=file.
+        method: of laser=svd_smoothing: detX (null), alpha_min, rmt, auto or svd.
+        percent: share that its method svd keeps, 0.8 where null; negative, the share that it takes from the top.
         svd: how matrices are factorized.
         calibration: text for whitened edits, of a search's too.
     """
@@ -73,5 +75,7 @@ class LaserConfig:
     edits: list[dict[str, Any]] = field(default_factory=list)
     combine: str | None = None
     path: str | None = None
+    method: str | None = None
+    percent: Any = None
     svd: SvdConfig = field(default_factory=SvdConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)

@@ -71,6 +71,7 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig) -> f
             print(shard_done(found, store, config))  # noqa: T201
             return found.objective
         controls_wanted = False if laser.stack is None else config.controls  # a search in vain is a result, no mistake
+    laser = laser.on(task.matrices)
     with_controls = wants_controls(task, laser.stack, controls_wanted)
     edits = [] if laser.stack is None else laser.stack.resolve(task.matrices)
     content = task.content()

@@ -14,6 +14,8 @@ from laser_lit.edits.edit import AMOUNTS, EDIT_KEYS, Edit, edit_of
 from laser_lit.edits.manifest import manifest_model
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError, unknown_name
+from laser_lit.jobs.smoothing import DEFAULT, smoothed, smoothing
+from laser_lit.models.matrices import MatrixMap
 from laser_lit.tasks.language import model_id
 
 COMPUTED = ("svd", "combine")
@@ -22,6 +24,10 @@ USED = {
     "single": ((*EDIT_KEYS, "edits", *COMPUTED), "takes the edit that you type"),
     "paper": (COMPUTED, "takes the edit of Table 3"),
     "stack_top3": (("from", *COMPUTED), "takes the edits in the model's own config"),
+    "svd_smoothing": (
+        ("layer", "matrix", "part", "expert", "method", "percent", *COMPUTED),
+        "takes the ranks that its method finds",
+    ),
     "file": (("path",), "takes everything from the file"),
 }
 """A choice of `laser=` -> the fields that count under it, and what it does."""
@@ -36,12 +42,25 @@ class ConfiguredStack:
         provenance: one sentence for terminal and record; None when the user typed the edits.
         verified: False for a stack that nobody has scored on this model, None where the question does not arise.
         notes: what the reader of the record must know, a sentence each.
+        smooths: a matrix in which the rule finds nothing to keep stays as it is; see `laser_lit.jobs.smoothing`.
     """
 
     stack: Stack | None
     provenance: str | None = None
     verified: bool | None = None
     notes: tuple[str, ...] = ()
+    smooths: bool = False
+
+    def on(self, matrices: MatrixMap) -> "ConfiguredStack":
+        """Returns the stack for a model, in which what smoothing leaves alone is left out and named.
+
+        Args:
+            matrices: the model's.
+        """
+        if self.stack is None or not self.smooths:
+            return self
+        stack, notes = smoothed(self.stack, matrices)
+        return replace(self, stack=stack, notes=(*self.notes, *notes), smooths=False)
 
 
 Config = dict[str, Any]
@@ -58,6 +77,7 @@ def configured_stack(config: DictConfig) -> ConfiguredStack:
         "single": _single,
         "paper": _paper,
         "stack_top3": _stack_top3,
+        "svd_smoothing": _svd_smoothing,
         "file": _file,
     }
     name = config.laser.name
@@ -158,6 +178,13 @@ def _frozen(config: Config, edits: list[dict[str, Any]], provenance: str) -> Con
         notes = (f"the edits were found under other settings of model={model['name']} than these",)
     stack = _stack(config, _listed(edits, "model.stack_top3"))
     return ConfiguredStack(stack, provenance, verified, notes)
+
+
+def _svd_smoothing(config: Config) -> ConfiguredStack:
+    laser = config["laser"]
+    edit = smoothing(laser)
+    said = f"WeightWatcher's SVDSmoothing, method {laser['method'] or DEFAULT}"
+    return ConfiguredStack(_stack(config, [edit]), said, smooths=edit.rule is not None)
 
 
 def _file(config: Config) -> ConfiguredStack:
