@@ -132,6 +132,7 @@ def refuse_unfinished(folder: Path) -> None:
 def _publish(temporary: Path, path: Path) -> None:
     files = [file for file in temporary.rglob("*") if file.is_file()]
     for file in files:
+        file.chmod(0o644)
         with file.open("rb+") as handle:
             os.fsync(handle.fileno())
     temporary.chmod(0o755)

@@ -21,10 +21,10 @@ def write_card(folder: Path, exported: Exported, origin: Origin, rows: Sequence[
         rows: the edits.
     """
     front = {
+        **origin.front_matter(),
         **({"base_model": origin.id} if origin.on_hub else {}),
         "library_name": "transformers" if exported.format == "dense" else "laser_lit",
         "tags": ["laser", "low-rank", "model-editing"],
-        **origin.front_matter(),
     }
     parts = [
         f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---",

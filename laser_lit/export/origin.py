@@ -11,12 +11,13 @@ from transformers import PreTrainedModel
 from transformers.utils import cached_file
 
 CARD = "README.md"
+WEIGHTS = "model*.safetensors"
 _LEFT = (
     r"config\.json|README\.md|stack\.yaml|\..*|.*\.(safetensors|h5|msgpack|onnx|gguf|pt|pth|ckpt|ot|npz)|.*\.index.*\.json"
     r"|(pytorch_model|adapter_model|model|optimizer|scheduler|training_args|consolidated).*\.bin"
 )
 """Weights of any format, and what an export writes itself."""
-_FRONT = ("license", "license_name", "license_link", "language", "datasets", "pipeline_tag")
+_FRONT = ("base_model", "license", "license_name", "license_link", "language", "datasets", "pipeline_tag")
 """What stays true of the card of the model that was edited."""
 
 
@@ -63,7 +64,7 @@ class Origin:
 
     def largest_file(self) -> int | None:
         """Returns the size in bytes of the largest weight file of a checkpoint in several; None for other ones."""
-        sizes = [file.stat().st_size for file in self.folder.glob("*.safetensors")] if self.folder else []
+        sizes = [file.stat().st_size for file in self.folder.glob(WEIGHTS)] if self.folder else []
         return max(sizes) if len(sizes) > 1 else None
 
     def copy_to(self, folder: Path) -> list[str]:

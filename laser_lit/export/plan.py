@@ -67,11 +67,11 @@ def why_not_thin(write: Write) -> str | None:
         return None
     if row.kind != "low_rank":
         return f"{row.kind} leaves no low rank"
-    rank = row.rank if write.thin is None else write.thin[1].shape[0]
-    if write.thin is None or rank is None or not is_smaller(rank, row.shape):
-        entries = "" if rank is None else f" {rank} would have {rank * sum(row.shape):,} entries,"
-        return f"factors of rank{entries} the matrix has {row.shape[0] * row.shape[1]:,}"
-    return None
+    rank = row.rank if write.thin is None else len(write.thin[1])
+    if rank is not None and not is_smaller(rank, row.shape):
+        entries = f"{rank * sum(row.shape):,} entries, the matrix has {row.shape[0] * row.shape[1]:,}"
+        return f"factors of rank {rank} would have {entries}"
+    return "its edit leaves no two factors" if write.thin is None else None
 
 
 def thin_of(write: Write) -> tuple[Tensor, Tensor]:

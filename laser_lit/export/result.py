@@ -6,6 +6,7 @@ from pathlib import Path
 
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.errors import unknown_name
+from laser_lit.export.origin import WEIGHTS
 from laser_lit.models.matrix import MatrixId
 
 FORMATS = ("dense", "factored")
@@ -53,4 +54,4 @@ def check_format(format: str) -> None:
 
 def weight_bytes(folder: Path) -> int:
     """Returns the size of the weight files of a folder."""
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return sum(file.stat().st_size for file in folder.glob(WEIGHTS))

@@ -46,7 +46,7 @@ def save_factored(
     Raises:
         InputError: they are nowhere smaller.
     """
-    split = _Split(dict(model.state_dict()))
+    split = Split(dict(model.state_dict()))
     plan = Plan(model)
     with ExitStack() as back:  # weights that are edited and stay whole are put back
         for write in stack.writes(matrices):
@@ -55,12 +55,27 @@ def save_factored(
             if reason is not None:
                 back.callback(write.handle.restore, write.handle.save())
                 write.handle.write(write.W)
-        split.check()
-        save_weights(model, folder, shard_size, split.state, VARIANT)
+        return save_split(model, split, folder, shard_size), split.rows
+
+
+def save_split(model: PreTrainedModel, split: "Split", folder: Path, shard_size: int | None) -> Exported:
+    """Returns what was written: the tensors of a factored model, and a config that says so.
+
+    Args:
+        model: the dense one.
+        split: its tensors.
+        folder: where to.
+        shard_size: largest file in bytes; None is transformers' own.
+
+    Raises:
+        InputError: nothing is stored as factors.
+    """
+    split.check()
+    save_weights(model, folder, shard_size, split.state, VARIANT)
     saved = model.num_parameters() - split.saved
     write_config(folder, Factored(model.config, split.ranks), saved)
     about = {"parameters": saved, "factored": split.factored, "dense": split.dense}
-    return account(model, folder, split.rows, format="factored", **about), split.rows
+    return account(model, folder, split.rows, format="factored", **about)
 
 
 def save_weights(
@@ -116,8 +131,17 @@ def account(model: PreTrainedModel, folder: Path, rows: list[AppliedEdit], **mor
 
 
 @dataclass
-class _Split:
-    """The tensors of a factored model, and how they came about."""
+class Split:
+    """The tensors of a factored model, and how they came about.
+
+    Attributes:
+        state: the tensors by name; those of the dense model at first.
+        rows: the edits.
+        ranks: of the factors, by the name of the module.
+        factored: the same by the matrix in words.
+        dense: why an edited matrix is stored whole.
+        saved: how many entries fewer there are.
+    """
 
     state: dict[str, Tensor]
     rows: list[AppliedEdit] = field(default_factory=list)

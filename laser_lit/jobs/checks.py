@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from laser_lit.data.split import MODES
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.jobs.check_search import check_search
+from laser_lit.jobs.export import check_export
 from laser_lit.lit.trainer import make_trainer
 from laser_lit.scoring.batches import Side
 from laser_lit.scoring.request import check_protocol
@@ -39,6 +40,7 @@ def check_evaluation(config: DictConfig) -> None:
             raise unknown_name(name, value, allowed)
     check_model(config)
     check_search(config, _check_processes(config))
+    check_export(config)
     for name in ("results", "output"):
         if config.paths[name] is not None:
             check_folder(f"paths.{name}", Path(config.paths[name]))

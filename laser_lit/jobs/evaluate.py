@@ -15,6 +15,7 @@ from laser_lit.config import config_hash, plain
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
 from laser_lit.jobs.controls import check_controls, scored_controls, wants_controls
+from laser_lit.jobs.export import check_exported, export
 from laser_lit.jobs.laser import ConfiguredStack
 from laser_lit.jobs.search import is_shard, search, shard_done
 from laser_lit.jobs.write import save_stack, write_results
@@ -62,6 +63,7 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig) -> f
         config: the whole evaluation config.
     """
     store = ResultsStore(results_folder(config, task))
+    check_exported(task, config)
     found, controls_wanted = None, config.controls
     if laser is None:
         check_controls(task, config.controls)
@@ -71,7 +73,6 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig) -> f
             print(shard_done(found, store, config))  # noqa: T201
             return found.objective
         controls_wanted = False if laser.stack is None else config.controls  # a search in vain is a result, no mistake
-    laser = laser.on(task.matrices)
     with_controls = wants_controls(task, laser.stack, controls_wanted)
     edits = [] if laser.stack is None else laser.stack.resolve(task.matrices)
     content = task.content()
@@ -89,6 +90,7 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig) -> f
         write_results(record, tables, laser.stack, edits, config, None if found is None else found.cells)
         if found is not None and laser.stack is not None:
             save_stack(store.folder, record, laser.stack, edits)
+        export(task, laser, record, config)
     return objective
 
 
