@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from laser_lit.models.load import load_model
     from laser_lit.models.matrices import MatrixId, MatrixMap, find_matrices
     from laser_lit.results.compare import compare
+    from laser_lit.scoring.covariance import calibrate
     from laser_lit.scoring.score import score
     from laser_lit.spectral.scan import scan
 
@@ -27,6 +28,7 @@ _HOMES = {
     "MatrixId": "laser_lit.models.matrices",
     "MatrixMap": "laser_lit.models.matrices",
     "Stack": "laser_lit.edits.stack",
+    "calibrate": "laser_lit.scoring.covariance",
     "compare": "laser_lit.results.compare",
     "factorize": "laser_lit.linalg.svd",
     "find_matrices": "laser_lit.models.matrices",
@@ -44,6 +46,7 @@ __all__ = [
     "MatrixId",
     "MatrixMap",
     "Stack",
+    "calibrate",
     "compare",
     "factorize",
     "find_matrices",
