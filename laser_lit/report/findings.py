@@ -161,7 +161,7 @@ def opened(record: Record) -> str:
     if count is None:
         return "How often this test split has been scored before is not known."
     times = "once" if count == 1 else f"{count:,} times"
-    caution = "" if count == 1 else "; the best of several looks is too good"
+    caution = "" if count == 1 or record.test.laser is None else "; the best of several looks is too good"
     return (
         f"The test split of this model and data has been scored {times}, by the count of this results folder{caution}."
     )

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from rich.console import Group, RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from laser_lit.errors import InputError
@@ -30,6 +32,7 @@ class Row:
 
     Attributes:
         name: its folder, below the folder of all.
+        varied: what was typed for it and not for all, a field=value each; "" where that is not known.
         page: whether its own report.html is there.
         subject: model and data.
         applied: what was done to the model.
@@ -45,6 +48,7 @@ class Row:
     """
 
     name: str
+    varied: str
     page: bool
     subject: str
     applied: str
@@ -111,9 +115,11 @@ def sweep_rows(folder: Path, runs: Sequence[Path]) -> list[Row]:
     ps = [tested(record)[2] for _, record in found]
     adjusted = iter(holm([p for p in ps if p is not None]))
     axis = _axis([record for _, record in found])
+    typed = varied(runs)
     return [
         _row(
             str(run.relative_to(folder)),
+            typed[place],
             (run / FILE).is_file(),
             record,
             None if p is None else next(adjusted),
@@ -121,6 +127,30 @@ def sweep_rows(folder: Path, runs: Sequence[Path]) -> list[Row]:
         )
         for place, ((run, record), p) in enumerate(zip(found, ps, strict=True))
     ]
+
+
+def varied(runs: Sequence[Path]) -> list[str]:
+    """Returns what was typed for each run and not for all of them, as Hydra has kept it; "" where it has not.
+
+    Args:
+        runs: as from `find_runs`.
+    """
+    typed = [_overrides(run) for run in runs]
+    known = [set(overrides) for overrides in typed if overrides is not None]
+    common = set.intersection(*known) if known else set()
+    return [" ".join(override for override in overrides or () if override not in common) for overrides in typed]
+
+
+def _overrides(run: Path) -> list[str] | None:
+    """Returns what was typed for a run, but for where its files go; None where that cannot be read."""
+    try:
+        found = yaml.safe_load((run / ".hydra" / "overrides.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    if not isinstance(found, list):
+        return None
+    typed = [str(override) for override in found]
+    return [override for override in typed if not override.lstrip("+~").startswith("paths.")]
 
 
 def _axis(found: Sequence[Record]) -> list[Strip | None]:
@@ -134,12 +164,13 @@ def _axis(found: Sequence[Record]) -> list[Strip | None]:
     return [by_place.get(place) for place in range(len(found))]
 
 
-def _row(name: str, page: bool, record: Record, adjusted: float | None, strip: Strip | None) -> Row:
+def _row(name: str, varied: str, page: bool, record: Record, adjusted: float | None, strip: Strip | None) -> Row:
     share, (gain, ci95, p) = in_points(record), tested(record)
     seen = None if record.validation is None else record.validation.gain
     validation = None if seen is None else of_gain(seen, share)[0]
     return Row(
         name=name,
+        varied=varied,
         page=page,
         subject=f"{record.model['id']} on {record.data['name']}",
         applied=_applied(record),
@@ -208,9 +239,23 @@ def render_sweep(rows: Sequence[Row], left: Sequence[str] = ()) -> RenderableTyp
         test = f"{row.test} {row.unit}" if row.test and not unit else row.test
         numbers = (row.validation, test, row.interval, row.p, row.adjusted, row.opened)
         add_row(table, row.name, applied, *numbers, style="bold" if row.clear else "")
-    parts: list[RenderableType] = [Text(""), Padding(table, (0, 0, 0, 1)), Text(""), paragraph(summary(rows), "bold")]
+    parts: list[RenderableType] = []
+    for drawn in (_varied(rows), table):
+        parts += [] if drawn is None else [Text(""), Padding(drawn, (0, 0, 0, 1))]
+    parts += [Text(""), paragraph(summary(rows), "bold")]
     parts += [paragraph(f"! {_without(left)}", "yellow")] if left else []
     return Group(*parts, Text(""))
+
+
+def _varied(rows: Sequence[Row]) -> Table | None:
+    if not any(row.varied for row in rows):
+        return None
+    table = plain_table("What was varied")
+    table.add_column("run", overflow="fold")
+    table.add_column("varied", overflow="fold", ratio=1)
+    for row in rows:
+        add_row(table, row.name, row.varied)
+    return table
 
 
 def _without(left: Sequence[str]) -> str:
@@ -233,6 +278,7 @@ def write_sweep(folder: Path, rows: Sequence[Row], left: Sequence[str] = ()) -> 
         name=folder.resolve().name,
         rows=rows,
         alike=same_subject(rows),
+        varied=any(row.varied for row in rows),
         unit=same_unit(rows),
         summary=summary(rows),
         left=_without(left) if left else "",

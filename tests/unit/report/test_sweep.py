@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from rich.console import Console
 
 from laser_lit.errors import InputError
@@ -73,6 +74,55 @@ def test_the_terminal_has_a_line_a_run(folder: Path, width: int):
     assert "1 job left no result.json (unfinished, failed, or one shard of a search): 1." in " ".join(text.split())
     for needed in ("+25.3", "±0.0 to +20.0", "0.060", "Holm"):
         assert needed in text
+
+
+def overridden(folder: Path, **typed: list[str]) -> None:
+    for name, overrides in typed.items():
+        file = folder / name.lstrip("_") / ".hydra" / "overrides.yaml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(yaml.safe_dump(overrides))
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_runs_are_named_by_what_was_varied(folder: Path, width: int):
+    common = ["model=facts", "+a=1"]
+    overridden(
+        folder,
+        _0=[*common, "laser.layer=1", "paths.results=a"],
+        _2=[*common, "laser.layer=2", "paths.results=b"],
+        _3=[*common, "laser.layer=2", "search=grid"],
+        _10=["~b", *common, "laser.rho=0.5=x"],
+    )
+    rows = sweep_rows(folder, find_runs(folder))
+    assert [row.varied for row in rows] == [
+        "laser.layer=1",
+        "laser.layer=2",
+        "laser.layer=2 search=grid",
+        "~b laser.rho=0.5=x",
+    ]
+    lines = [line.split() for line in printed(folder, width).splitlines()]
+    assert max(map(len, printed(folder, width).splitlines())) <= width
+    assert ["0", "laser.layer=1"] in lines
+    assert ["3", "laser.layer=2", "search=grid"] in lines
+    page = write_sweep(folder, rows).read_text()
+    assert ">laser.layer=2 search=grid<" in page
+    overridden(folder, _0=["seed=<b>"])
+    assert "seed=&lt;b&gt;" in write_sweep(folder, sweep_rows(folder, find_runs(folder))).read_text()
+
+
+def test_runs_whose_overrides_are_unknown_or_alike_go_by_their_folders(folder: Path):
+    assert [row.varied for row in sweep_rows(folder, find_runs(folder))] == [""] * 4
+    overridden(folder, _0=["seed=1"], _2=["seed=2"])
+    assert [row.varied for row in sweep_rows(folder, find_runs(folder))] == ["seed=1", "seed=2", "", ""]
+    overridden(folder, _2=[])
+    assert [row.varied for row in sweep_rows(folder, find_runs(folder))] == ["seed=1", "", "", ""]
+    overridden(folder, _2=["seed=1"])
+    (folder / "3" / ".hydra").mkdir(exist_ok=True)
+    (folder / "3" / ".hydra" / "overrides.yaml").write_text("{: no yaml")
+    (folder / "10" / ".hydra").mkdir(exist_ok=True)
+    (folder / "10" / ".hydra" / "overrides.yaml").write_text("5")
+    assert [row.varied for row in sweep_rows(folder, find_runs(folder))] == [""] * 4
+    assert "varied" not in printed(folder)
 
 
 def test_runs_of_several_kinds_name_model_data_and_unit(record: Record, searched: Record, tmp_path: Path):

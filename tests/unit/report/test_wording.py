@@ -1,5 +1,8 @@
+import dataclasses
+
 import pytest
 
+from laser_lit.report.findings import opened
 from laser_lit.report.wording import amount, changes, interval, matrix_name, p_value, signed, value, what_was_done
 from laser_lit.results.record import AppliedEdit, Record, SplitResult
 
@@ -59,3 +62,13 @@ def test_edits_are_named_in_words(edit: AppliedEdit, name: str, kept: str):
 
 def test_the_phrase_for_what_was_done(record: Record):
     assert what_was_done(record) == "layer 2 fc_in cut to rank 1 of 64"
+
+
+def test_several_looks_flatter_only_where_something_was_tried(record: Record, in_vain: Record):
+    assert opened(record).endswith(
+        "scored 3 times, by the count of this results folder; the best of several looks is too good."
+    )
+    assert opened(in_vain).endswith("scored 3 times, by the count of this results folder.")
+    once = dataclasses.replace(record, test_opened=1)
+    assert opened(once).endswith("scored once, by the count of this results folder.")
+    assert "not known" in opened(dataclasses.replace(record, test_opened=None))
