@@ -28,7 +28,7 @@ def test_any_shape_and_dtype(rows: int, columns: int, seed: int, dtype: torch.dt
     S = singular_values(W)
     assert S.dtype == torch.float64
     assert torch.equal(W, before)
-    np.testing.assert_allclose(S.numpy(), exact(W), rtol=1e-6, atol=1e-14 * float(S[0]))
+    np.testing.assert_allclose(S.numpy(), exact(W), rtol=1e-9, atol=1e-11 * float(S[0]))
     assert torch.equal(S, S.sort(descending=True).values)
 
 
@@ -54,7 +54,7 @@ def test_small_values_are_right_at_any_condition(shape: tuple[int, int], conditi
     S = np.logspace(0, -np.log10(condition), d)
     U, V = (np.linalg.qr(rng.normal(size=(side, d)))[0] for side in shape)
     found = singular_values(torch.tensor((U * S) @ V.T)).numpy()
-    np.testing.assert_allclose(found, S, rtol=1e-6, atol=1e-14)
+    np.testing.assert_allclose(found, S, rtol=1e-9, atol=1e-11 if condition < WORST_CONDITION else 1e-15)
 
 
 def test_vanishing_values_vanish() -> None:
@@ -66,7 +66,7 @@ def test_vanishing_values_vanish() -> None:
 
 
 @pytest.mark.parametrize(
-    "W", [torch.full((3, 4), float("nan")), torch.ones(3), torch.ones(2, 0), torch.ones(2, 2).int()]
+    "W", [torch.full((3, 4), float("nan")), torch.ones(3), torch.tensor(3.0), torch.ones(2, 0), torch.ones(2, 2).int()]
 )
 def test_wrong_matrices_are_named(W: Tensor) -> None:
     with pytest.raises(InputError, match="layer 0 q_proj"):
