@@ -13,7 +13,7 @@ BANDWIDTH = 0.1
 """Of the triangular kernel, in units of the mean eigenvalue."""
 _POINTS = 1000  # at which density and law are compared
 _THINNEST = 0.01  # density below which points do not count
-_CHUNK = 1 << 21  # entries of the table of kernels that are computed at once
+_CHUNK = 1 << 17  # entries of the table of kernels that are computed at once: they stay in the cache
 
 
 @dataclass(frozen=True)

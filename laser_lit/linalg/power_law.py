@@ -13,7 +13,7 @@ FEW = 20
 FEWEST = 8
 """The least eigenvalues that a tail of those few may have, and that a fit needs at all, as in WeightWatcher."""
 
-_CHUNK = 1 << 21  # entries of the table of distances that are computed at once
+_CHUNK = 1 << 17  # entries of the table of distances that are computed at once: they stay in the cache
 
 
 @dataclass(frozen=True)
