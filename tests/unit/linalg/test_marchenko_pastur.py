@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laser_lit.errors import InputError
-from laser_lit.linalg.marchenko_pastur import edge, noise_level, optimal_threshold, quantile
+from laser_lit.linalg.marchenko_pastur import (
+    edge,
+    interquartile_range,
+    noise_level,
+    noise_level_iqr,
+    optimal_threshold,
+    quantile,
+)
 
 
 @given(share=st.floats(0, 1))
@@ -57,3 +64,18 @@ def test_impossible_aspect_ratios(beta: float) -> None:
 def test_impossible_shares() -> None:
     with pytest.raises(InputError, match=r"lie in \[0, 1\]"):
         quantile(0.5, 1.5)
+
+
+def test_quartiles_are_read_further_out_and_not_beyond_the_ends() -> None:
+    S = torch.arange(9.0).flip(0)  # quartiles 2 and 6; a value more is a share of 1/9, 8/9 of a step
+    assert interquartile_range(S) == 4
+    assert interquartile_range(S, 1) == pytest.approx(4 + 2 * 8 / 9)
+    assert interquartile_range(S, 100) == 8
+
+
+@pytest.mark.parametrize("shape", [(300, 300), (200, 800), (800, 200)])
+def test_the_range_of_noise_gives_its_level(shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).normal(scale=0.3, size=shape)
+    S = torch.tensor(np.linalg.svd(noise, compute_uv=False).copy())
+    assert noise_level_iqr(S, shape) == pytest.approx(0.3, rel=0.03)
+    assert noise_level_iqr(S, shape) < noise_level_iqr(S, shape, widened=1.5) < 0.33
