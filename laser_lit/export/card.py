@@ -77,7 +77,7 @@ def _table(exported: Exported, rows: Sequence[AppliedEdit]) -> str:
             name,
             f"`{row.name}`",
             f"{row.shape[0]} × {row.shape[1]}",
-            row.kind,
+            row.kind if row.decomposition is None else f"{row.kind}, {row.decomposition}",
             _kept(row),
             f"{row.relative_error:.4g}",
             _stored(exported, name),

@@ -12,7 +12,8 @@ from transformers import AutoConfig, PreTrainedModel
 from laser_lit.edits.edit import Edit
 from laser_lit.edits.manifest import NOTE, manifest_model
 from laser_lit.edits.row import AppliedEdit
-from laser_lit.edits.stack import Stack, Write
+from laser_lit.edits.stack import Stack
+from laser_lit.edits.write import Write
 from laser_lit.errors import InputError
 from laser_lit.export.card import write_card
 from laser_lit.export.origin import Origin

@@ -5,7 +5,7 @@ from collections import Counter
 import torch
 from torch import Tensor, nn
 
-from laser_lit.edits.stack import Write
+from laser_lit.edits.write import Write
 from laser_lit.errors import InputError
 from laser_lit.linalg.lowrank import is_smaller
 from laser_lit.models.factored import is_linear

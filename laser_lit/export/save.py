@@ -11,7 +11,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from laser_lit.edits.row import AppliedEdit
-from laser_lit.edits.stack import Stack, Write
+from laser_lit.edits.stack import Stack
+from laser_lit.edits.write import Write
 from laser_lit.errors import InputError
 from laser_lit.export.plan import SUFFIX, Plan, thin_of
 from laser_lit.export.result import Exported, weight_bytes

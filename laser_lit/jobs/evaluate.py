@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from laser_lit.config import config_hash, plain
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
+from laser_lit.jobs.calibration import calibrated
 from laser_lit.jobs.controls import check_controls, scored_controls, wants_controls
 from laser_lit.jobs.export import check_exported, export
 from laser_lit.jobs.laser import ConfiguredStack
@@ -73,6 +74,7 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig) -> f
             print(shard_done(found, store, config))  # noqa: T201
             return found.objective
         controls_wanted = False if laser.stack is None else config.controls  # a search in vain is a result, no mistake
+    laser = calibrated(laser.on(task.matrices), task, config)
     with_controls = wants_controls(task, laser.stack, controls_wanted)
     edits = [] if laser.stack is None else laser.stack.resolve(task.matrices)
     content = task.content()
@@ -139,7 +141,7 @@ def _record(
         task=config.task.name,
         model=entries["model"],
         data=entries["data"],
-        edits=tuple(_recorded(edit) for edit in edits),
+        edits=tuple(recorded(edit) for edit in edits),
         test=results["test"],
         validation=results["validation"],
         config_hash=config_hash({**content, **_named(laser.stack, edits)}),
@@ -178,7 +180,12 @@ def _named(stack: Stack | None, edits: Sequence[AppliedEdit]) -> dict[str, Any]:
     return {"edits": named, "svd": svd}
 
 
-def _recorded(edit: AppliedEdit) -> records.AppliedEdit:
+def recorded(edit: AppliedEdit) -> records.AppliedEdit:
+    """Returns the entry of a record for an edit as it was applied.
+
+    Args:
+        edit: as resolved.
+    """
     known = {field.name for field in fields(records.AppliedEdit)}
     values = {name: value for name, value in vars(edit).items() if name in known}
     return records.AppliedEdit(**values, d=edit.d)

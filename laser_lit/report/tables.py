@@ -1,5 +1,6 @@
 """The result on the terminal."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from laser_lit.report.findings import gain_lines, headline, notices, opened, rem
 from laser_lit.report.search_table import search_tables
 from laser_lit.report.terminal import add_row, paragraph, plain_table
 from laser_lit.report.wording import Change, amount, changes, matrix_name, value
-from laser_lit.results.record import Record
+from laser_lit.results.record import AppliedEdit, Record
 
 SHOWN_EDITS = 12
 
@@ -25,7 +26,13 @@ def render_result(record: Record, folder: Path | None = None, cells: pd.DataFram
         folder: the run folder, to say where the files are.
         cells: as from `read_cells`, for the map of a search.
     """
-    tables = [_edits(record), _metrics(record), _gain(record), *search_tables(record, cells), _remedies(record)]
+    tables = [
+        edits_table(record.edits),
+        _metrics(record),
+        _gain(record),
+        *search_tables(record, cells),
+        _remedies(record),
+    ]
     parts: list[RenderableType] = [Text(""), Padding(_title(record), (0, 2)), Text("")]
     for table in tables:
         parts += [] if table is None else [Padding(table, (0, 0, 0, 1)), Text("")]
@@ -50,8 +57,13 @@ def _title(record: Record) -> Text:
     return title
 
 
-def _edits(record: Record) -> Table | None:
-    if not record.edits:
+def edits_table(edits: Sequence[AppliedEdit]) -> Table | None:
+    """Returns what was done to each matrix; None where nothing was.
+
+    Args:
+        edits: as resolved.
+    """
+    if not edits:
         return None
     table = plain_table("Edits")
     table.add_column("matrix", overflow="fold")
@@ -59,11 +71,11 @@ def _edits(record: Record) -> Table | None:
     table.add_column("kept", no_wrap=True)
     table.add_column("rho", justify="right")
     table.add_column("rel. error", justify="right")
-    for edit in record.edits[:SHOWN_EDITS]:
+    for edit in edits[:SHOWN_EDITS]:
         rho = "" if edit.rho is None else f"{edit.rho:.6g}"
         add_row(table, matrix_name(edit), edit.name, amount(edit), rho, value(edit.relative_error, False))
-    if len(record.edits) > SHOWN_EDITS:
-        add_row(table, f"… {len(record.edits) - SHOWN_EDITS} more", "in stack.yaml", "", "", "")
+    if len(edits) > SHOWN_EDITS:
+        add_row(table, f"… {len(edits) - SHOWN_EDITS} more", "in stack.yaml", "", "", "")
     return table
 
 
