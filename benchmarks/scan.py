@@ -77,7 +77,7 @@ def laserrmt(W: Tensor) -> dict[str, float]:
 
 def weightwatcher(W: Tensor) -> dict[str, float]:
     """Returns WeightWatcher's row of the matrix, by our names."""
-    import weightwatcher as ww  # type: ignore[import-not-found]
+    import weightwatcher as ww
 
     layer = nn.Linear(IN, OUT, bias=False)
     layer.weight.data.copy_(W)
