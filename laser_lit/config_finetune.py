@@ -23,7 +23,7 @@ class FinetuneConfig:
         precision: "32-true", "bf16-mixed" (float32 weights, bfloat16 arithmetic) or "bf16-true" (bfloat16 weights).
         gradient_checkpointing: recompute activations instead of keeping them.
         save_every: steps between checkpoints, and between looks at the text held out.
-        path: folder of the trained model; null is model/ in the training's own folder, where its checkpoints are.
+        path: folder of the trained model; null is one in the training's own folder, where its checkpoint is.
     """
 
     unfrozen: str | None = None

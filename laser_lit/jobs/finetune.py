@@ -2,11 +2,13 @@
 
 import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import xxhash
+from filelock import FileLock, Timeout
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -16,14 +18,16 @@ from laser_lit.config_finetune import FinetuneConfig
 from laser_lit.data.example import TextSet
 from laser_lit.data.registry import load_data
 from laser_lit.errors import InputError
-from laser_lit.files import write_text_atomic
+from laser_lit.export.origin import Origin
+from laser_lit.export.write import check_exportable
+from laser_lit.files import check_new_folder, write_text_atomic
 from laser_lit.jobs.check_finetune import check_finetune
 from laser_lit.jobs.finetune_record import finetune_record, print_finetuning, result_of
 from laser_lit.lit.finetuning import Finetuning
 from laser_lit.lit.loggers import finish_loggers, make_loggers
-from laser_lit.lit.trained_model import RECORD, check_empty, save_model, take_weights
+from laser_lit.lit.trained_model import RECORD, save_trained, take_weights
 from laser_lit.lit.trainer import make_trainer
-from laser_lit.lit.training_checkpoint import saved_curve, saved_weights
+from laser_lit.lit.training_checkpoint import saved_weights
 from laser_lit.lit.windows import Windows, cut_windows
 from laser_lit.models.content import content_hash
 from laser_lit.models.finite import refuse_not_finite
@@ -33,7 +37,6 @@ from laser_lit.scoring.inputs import context_length, model_kind
 from laser_lit.tasks.language import model_id
 
 CHECKPOINT = "last.ckpt"
-MODEL = "model"
 _DECIDES = (
     *("steps", "batch_size", "accumulate", "learning_rate", "weight_decay", "warmup", "schedule", "clip"),
     *("precision", "gradient_checkpointing"),
@@ -54,27 +57,30 @@ def run(config: DictConfig) -> float:
             f"task=finetune trains on text, and data={config.data.name} asks questions; "
             "take data=text data.path=FILE, wikitext2, ptb, c4 or gsm8k"
         )
-    settings = _settings(config)
     model, tokenizer = _load(config)
     unfrozen = freeze_except(model, patterns)
     windows = _windows(config, text, model, tokenizer)
     lead = make_trainer(config.trainer)
-    content = _content(config, model, unfrozen, windows, lead.world_size)
-    folder = _results(config) / config_hash(content)
-    record = _finished(folder)
+    folder = _results(config) / config_hash(_content(config, model, unfrozen, windows, lead.world_size))
+    name = f"{_name(config)}-finetuned"
+    target = (folder / name if config.finetune.path is None else Path(config.finetune.path)).resolve()
+    record = _finished(folder, target)
     if record is not None:
-        print(f"already trained: {record['path']} (remove {folder} to train again)")  # noqa: T201
+        if lead.is_global_zero:
+            print_finetuning(record)
+            print(f"  trained before; remove {record['path']} to train again")  # noqa: T201
         return result_of(record)
-    target = folder / MODEL if settings.path is None else Path(settings.path)
-    check_empty(target)
-    training = Finetuning(settings, windows, config.seed, folder / CHECKPOINT)
-    loggers = _loggers(config) if lead.is_global_zero else []
-    training.fit(model, config.trainer, loggers)
-    del model
-    gc.collect()  # Lightning's objects hold each other, and the model
-    about = {"model": model_id(config.model), "hash": folder.name, "path": str(target)}
-    record = finetune_record(about, text, windows, unfrozen, saved_curve(training.checkpoint), config)
-    if lead.is_global_zero:
+    check_new_folder("finetune.path", target)
+    training = Finetuning(_settings(config), windows, config.seed, folder / CHECKPOINT)
+    if not lead.is_global_zero:
+        return result_of(finetune_record(text, windows, unfrozen, training.fit(model, config.trainer), config))
+    with _alone(folder):
+        loggers = _loggers(config)
+        curve = training.fit(model, config.trainer, loggers)
+        del model
+        gc.collect()  # Lightning's objects hold each other, and the model
+        record = finetune_record(text, windows, unfrozen, curve, config)
+        record |= {"model": model_id(config.model), "hash": folder.name, "path": str(target)}
         _publish(config, target, training.checkpoint, tokenizer, record)
         _finish(config, folder, record, loggers)
     return result_of(record)
@@ -94,6 +100,7 @@ def _load(config: DictConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]
     weights = load_weights(model.path, dtype=dtype, kind=model.kind, **source)
     if model_kind(weights) != "causal":
         raise InputError(f"task=finetune trains next-token models, and {model_id(model)} predicts masked tokens")
+    check_exportable(weights, "dense")
     refuse_not_finite(weights)
     return weights, tokenizer
 
@@ -137,15 +144,33 @@ def _results(config: DictConfig) -> Path:
     """Returns the folder of all trainings of this model on this data."""
     if config.paths.results is not None:
         return Path(config.paths.results)
-    return Path("results") / config.task.name / model_id(config.model).replace("/", "--") / config.data.name
+    return Path("results") / config.task.name / _name(config) / config.data.name
 
 
-def _finished(folder: Path) -> dict[str, Any] | None:
-    """Returns the record of a training that has ended, if its model is still there."""
-    if not (folder / RECORD).is_file():
-        return None
-    record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    return record if (Path(record["path"]) / RECORD).is_file() else None
+def _name(config: DictConfig) -> str:
+    """Returns the model's name as a folder's."""
+    return model_id(config.model).replace("/", "--")
+
+
+def _finished(folder: Path, target: Path) -> dict[str, Any] | None:
+    """Returns the record of this training if it has ended and its model is still there."""
+    for place in (folder, target):
+        if (place / RECORD).is_file():
+            record: dict[str, Any] = json.loads((place / RECORD).read_text(encoding="utf-8"))
+            if record["hash"] == folder.name and (Path(record["path"]) / RECORD).is_file():
+                return record
+    return None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps a second process from the same training; a kill lets go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise InputError(f"another process is at this very training, in {folder}; wait for it") from error
 
 
 def _loggers(config: DictConfig) -> list[Logger]:
@@ -164,15 +189,15 @@ def _publish(
     source = {"revision": model.revision, "trust_remote_code": model.trust_remote_code}
     base = load_weights(model.path, dtype=model.dtype, kind=model.kind, **source)
     take_weights(base, saved_weights(checkpoint))
-    save_model(target, base, tokenizer, record)
+    save_trained(target, base, tokenizer, Origin.at(model.path, model.revision), record)
 
 
 def _finish(config: DictConfig, folder: Path, record: dict[str, Any], loggers: Sequence[Logger]) -> None:
-    """Writes the record and prints it; the checkpoint, whose weights the model has, goes."""
+    """Writes the record, removes the checkpoint, and prints what came of the training."""
     text = json.dumps(record, indent=2, allow_nan=False)
     for place in (folder, Path(config.paths.output)):
         write_text_atomic(place / RECORD, text)
-    (folder / CHECKPOINT).unlink()
+    (folder / CHECKPOINT).unlink()  # the model has its weights
     print_finetuning(record)
     for line in finish_loggers(list(loggers)):
         print(line)  # noqa: T201

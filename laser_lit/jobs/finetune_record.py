@@ -1,6 +1,5 @@
 """What a finetuning was and came to: its record, and the table on the terminal."""
 
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -8,7 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.padding import Padding
 
 from laser_lit.config import SCHEMA, plain
 from laser_lit.data.example import TextSet
@@ -16,33 +16,30 @@ from laser_lit.jobs.write import PIPE_WIDTH
 from laser_lit.lit.learning_curve import TRAIN, VALIDATION
 from laser_lit.lit.windows import Windows
 from laser_lit.models.unfrozen import Unfrozen
+from laser_lit.report.terminal import add_row, plain_table
 from laser_lit.results.provenance import git_commit, versions
 
 Record = dict[str, Any]
 
 
 def finetune_record(
-    about: Mapping[str, str],
     text: TextSet,
     windows: Windows,
     unfrozen: Unfrozen,
     curve: Sequence[Mapping[str, float]],
     config: DictConfig,
 ) -> Record:
-    """Returns everything about a training as plain values; numbers that are not finite are None.
+    """Returns everything about a training as plain values.
 
     Args:
-        about: model, hash and path.
         text: what it was trained on.
         windows: the text as cut.
         unfrozen: what trained.
         curve: a row a step, as `LearningCurve` keeps it.
         config: the whole training config.
     """
-    rows = [{name: number if math.isfinite(number) else None for name, number in row.items()} for row in curve]
     return {
         "schema": SCHEMA,
-        **about,
         "data": {
             "name": text.name,
             "revision": text.revision,
@@ -52,24 +49,23 @@ def finetune_record(
         },
         "unfrozen": asdict(unfrozen),
         "steps": config.finetune.steps,
-        "train_loss": _ends(rows, TRAIN),
-        "validation_loss": _ends(rows, VALIDATION),
-        "curve": rows,
+        "train_loss": _ends(curve, TRAIN),
+        "validation_loss": _ends(curve, VALIDATION),
+        "curve": [dict(row) for row in curve],
         "versions": versions(),
         "git": git_commit(),
         "config": plain(config),
     }
 
 
-def _ends(rows: Sequence[Mapping[str, float | None]], name: str) -> dict[str, float | None]:
+def _ends(rows: Sequence[Mapping[str, float]], name: str) -> dict[str, float | None]:
     found = [row[name] for row in rows if name in row]
     return {"first": found[0], "last": found[-1]} if found else {"first": None, "last": None}
 
 
 def result_of(record: Record) -> float:
-    """Returns the last loss on the text held out, or where nothing is, the last training loss; NaN if it diverged."""
-    last = record["validation_loss" if record["data"]["held_out_windows"] else "train_loss"]["last"]
-    return math.nan if last is None else float(last)
+    """Returns the last loss on the text held out, or where nothing is, the last training loss."""
+    return float(record["validation_loss" if record["data"]["held_out_windows"] else "train_loss"]["last"])
 
 
 def print_finetuning(record: Record) -> None:
@@ -79,18 +75,22 @@ def print_finetuning(record: Record) -> None:
         record: as from `finetune_record`.
     """
     unfrozen, data = record["unfrozen"], record["data"]
-    table = Table(title=f"{record['model']} on {data['name']}, {record['steps']:,} steps", title_justify="left")
-    for column in ("loss, nats a token", "before", "after"):
-        table.add_column(column, justify="left" if column.startswith("loss") else "right")
-    for name, ends in (("held out", record["validation_loss"]), ("training", record["train_loss"])):
-        table.add_row(name, *("–" if ends[end] is None else f"{ends[end]:.4f}" for end in ("first", "last")))
+    table = plain_table("Loss, nats a token")
+    for column in ("", "before", "after"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, ends in (("held out", record["validation_loss"]), ("training, a step's", record["train_loss"])):
+        add_row(table, name, *("–" if ends[end] is None else f"{ends[end]:.4f}" for end in ("first", "last")))
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-    console.print(table)
+    console.print(f"\n  [bold]{escape(record['model'])}[/bold] finetuned on {data['name']}", highlight=False)
+    console.print()
+    console.print(Padding(table, (0, 0, 0, 1)))
+    console.print()
     share = unfrozen["trained"] / unfrozen["total"]
     lines = [
-        f"trained {unfrozen['trained']:,} of {unfrozen['total']:,} parameters ({share:.1%}), "
-        f"{len(unfrozen['names'])} tensors; windows of {data['window']} tokens: {data['train_windows']:,} to train on, "
-        f"{data['held_out_windows']:,} held out",
+        f"{record['steps']:,} steps on {data['train_windows']:,} windows of {data['window']} tokens, "
+        f"{data['held_out_windows']:,} windows held out",
+        f"trained {unfrozen['trained']:,} of {unfrozen['total']:,} parameters ({share:.1%}) in "
+        f"{len(unfrozen['names'])} tensors; all others are as they were",
         *(f"{' and '.join(names)} are one tensor, which trained under all its names" for names in unfrozen["shared"]),
         f"model: {record['path']}",
     ]

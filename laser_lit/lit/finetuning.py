@@ -16,10 +16,10 @@ from laser_lit.config_finetune import FinetuneConfig
 from laser_lit.errors import InputError
 from laser_lit.lit.batch_seed import BatchSeed
 from laser_lit.lit.finetune import CausalLMModule
-from laser_lit.lit.learning_curve import LearningCurve
+from laser_lit.lit.learning_curve import Curve, LearningCurve
 from laser_lit.lit.trainer import make_trainer
 from laser_lit.lit.training_batches import TrainingBatches
-from laser_lit.lit.training_checkpoint import AtomicCheckpointIO, TrainingCheckpoint, saved_step
+from laser_lit.lit.training_checkpoint import AtomicCheckpointIO, TrainingCheckpoint, saved_curve, saved_step
 from laser_lit.lit.windows import Windows
 
 
@@ -39,8 +39,8 @@ class Finetuning:
     seed: int
     checkpoint: Path
 
-    def fit(self, model: PreTrainedModel, trainer: TrainerConfig, loggers: Sequence[Logger] = ()) -> None:
-        """Trains the parameters that require gradients, and leaves the checkpoint of the finished training.
+    def fit(self, model: PreTrainedModel, trainer: TrainerConfig, loggers: Sequence[Logger] = ()) -> Curve:
+        """Returns the learning curve, having trained the parameters that require gradients; a checkpoint has them too.
 
         Called again after a kill, it goes on from the checkpoint and ends with the weights that it would have ended
         with, bit for bit. A finished training is left alone.
@@ -55,8 +55,9 @@ class Finetuning:
         """
         step = saved_step(self.checkpoint)
         if step >= self.settings.steps:
-            return
-        lightning = self._trainer(model, trainer, loggers)
+            return saved_curve(self.checkpoint)
+        curve = self._curve(loggers)
+        lightning = self._trainer(model, trainer, curve)
         module = self._module(model)
         with _repeatable(lightning.strategy.root_device), torch.random.fork_rng(devices=[]):
             try:
@@ -68,20 +69,25 @@ class Finetuning:
                     "memory; give less (and more finetune.accumulate), finetune.gradient_checkpointing=true, or "
                     "finetune.precision=bf16-true"
                 ) from error
+        return curve.rows
 
-    def _trainer(self, model: PreTrainedModel, config: TrainerConfig, loggers: Sequence[Logger]) -> Trainer:
+    def _curve(self, loggers: Sequence[Logger]) -> LearningCurve:
         settings = self.settings
-        names = [name for name, weight in model.named_parameters() if weight.requires_grad]
-        save = TrainingCheckpoint(
-            self.checkpoint, names, every=settings.save_every, steps=settings.steps, accumulate=settings.accumulate
-        )
-        curve = LearningCurve(
+        return LearningCurve(
             self.windows.held_out,
             size=settings.batch_size,
             accumulate=settings.accumulate,
-            is_due=save.is_due,
+            is_due=self._is_due,
             loggers=loggers,
         )
+
+    def _is_due(self, step: int) -> bool:
+        return step % self.settings.save_every == 0 or step == self.settings.steps
+
+    def _trainer(self, model: PreTrainedModel, config: TrainerConfig, curve: LearningCurve) -> Trainer:
+        settings = self.settings
+        names = [name for name, weight in model.named_parameters() if weight.requires_grad]
+        save = TrainingCheckpoint(self.checkpoint, names, accumulate=settings.accumulate, is_due=self._is_due)
         return make_trainer(
             config,
             [BatchSeed(self.seed), curve, save],  # the curve before the checkpoint that holds it

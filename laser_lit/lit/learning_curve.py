@@ -1,5 +1,6 @@
 """The losses of a training, kept in its checkpoint, so that a resumed training has the whole curve."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,8 +10,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
+from laser_lit.errors import InputError
 from laser_lit.lit.finetune import next_token_loss
 from laser_lit.lit.windows import Tokens, as_batch
+
+Curve = list[dict[str, float]]
+"""A row a step: its number, and the losses by name."""
 
 TRAIN, RATE, VALIDATION = "train/loss", "train/learning_rate", "validation/loss"
 
@@ -22,7 +27,7 @@ class LearningCurve(Callback):
         held_out: windows (n, length + 1) that are not trained on; may be empty.
         size: windows a batch, for those.
         accumulate: batches a step.
-        is_due: whether to look at the text held out after a batch, besides before the first step.
+        is_due: whether to look at the text held out after a step, counted from 1; it is looked at before the first.
         loggers: where the numbers go; a resumed training sends them the curve before it too.
     """
 
@@ -32,10 +37,10 @@ class LearningCurve(Callback):
         *,
         size: int,
         accumulate: int,
-        is_due: Callable[[Trainer, int], bool],
+        is_due: Callable[[int], bool],
         loggers: Sequence[Logger] = (),
     ) -> None:
-        self.rows: list[dict[str, float]] = []
+        self.rows: Curve = []
         self._held_out, self._size, self._accumulate = held_out, size, accumulate
         self._is_due, self._loggers = is_due, loggers
         self._batches: list[Tensor] = []
@@ -68,10 +73,15 @@ class LearningCurve(Callback):
         if (batch_index + 1) % self._accumulate:
             return
         # Lightning has divided the loss of each batch by their number
-        loss = trainer.strategy.reduce(torch.stack(self._batches).double().sum(), reduce_op="mean")
-        self._batches = []
-        found = self._validation(trainer, module) if self._is_due(trainer, batch_index) else {}
-        self._add(trainer.global_step, {TRAIN: float(loss), RATE: self._rate, **found})
+        loss = float(trainer.strategy.reduce(torch.stack(self._batches).double().sum(), reduce_op="mean"))
+        self._batches, step = [], trainer.global_step
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the training loss is {loss} at step {step}; give a smaller finetune.learning_rate, a longer "
+                "finetune.warmup, or finetune.precision=32-true"
+            )
+        found = self._validation(trainer, module) if self._is_due(step) else {}
+        self._add(step, {TRAIN: loss, RATE: self._rate, **found})
 
     def _validation(self, trainer: Trainer, module: LightningModule) -> dict[str, float]:
         if not len(self._held_out):

@@ -1,26 +1,20 @@
 """The folder of a finetuned model: the base's checkpoint with other values in the parameters that trained."""
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from laser_lit.errors import InputError
+from laser_lit.export.origin import CARD, Origin
+from laser_lit.export.save import save_weights
+from laser_lit.files import new_folder
 
 RECORD = "training.json"
-
-
-def check_empty(folder: Path) -> None:
-    """Raises InputError when a folder is not there to be filled: it is a file, or holds something."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"finetune.path={folder}: is there and not empty; name a new folder, or remove it")
 
 
 @torch.no_grad()
@@ -36,30 +30,44 @@ def take_weights(model: PreTrainedModel, weights: Mapping[str, Tensor]) -> None:
         parameters[name].copy_(weight)
 
 
-def save_model(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, record: Any) -> None:
-    """Writes an ordinary transformers checkpoint with the training's record, by way of a neighbour and one rename.
+def save_trained(
+    path: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, origin: Origin, record: Mapping[str, Any]
+) -> None:
+    """Writes an ordinary transformers checkpoint with the training's record and a card; all of it or nothing.
 
     Args:
-        folder: a new one, or an empty one.
+        path: a folder that does not exist, or is empty.
         model: what to save, in the type to save it in.
-        tokenizer: as the base has it.
-        record: plain values, for training.json.
+        tokenizer: saved where the origin has no files of its own.
+        origin: the base.
+        record: as `finetune_record` makes it.
 
     Raises:
-        InputError: the folder is not empty.
+        InputError: the folder is in use.
     """
-    check_empty(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
-        (temporary / RECORD).write_text(json.dumps(record, indent=2, allow_nan=False), encoding="utf-8")
-        for file in temporary.iterdir():
-            file.chmod(0o644)
-            with file.open("rb+") as handle:
-                os.fsync(handle.fileno())
-        temporary.chmod(0o755)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with new_folder(path) as folder:
+        save_weights(model, folder, origin.largest_file())
+        if not origin.copy_to(folder):
+            tokenizer.save_pretrained(folder)
+        (folder / RECORD).write_text(json.dumps(record, indent=2, allow_nan=False), encoding="utf-8")
+        (folder / CARD).write_text(_card(origin, record), encoding="utf-8")
+
+
+def _card(origin: Origin, record: Mapping[str, Any]) -> str:
+    front = {
+        **({"base_model": origin.id} if origin.on_hub else {}),
+        "library_name": "transformers",
+        "tags": ["finetuned", "spectrum"],
+        **origin.front_matter(),
+    }
+    unfrozen, data = record["unfrozen"], record["data"]
+    names = "\n".join(f"- {name}" for name in unfrozen["names"])
+    losses = {"held out": record["validation_loss"], "training": record["train_loss"]}
+    rows = "\n".join(f"| {name} | {loss['first']} | {loss['last']} |" for name, loss in losses.items())
+    return (
+        f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n\n# {origin.id}, finetuned\n\n"
+        f"{unfrozen['trained']:,} of {unfrozen['total']:,} parameters of {origin.id} trained for {record['steps']:,} "
+        f"steps on {data['name']} (revision {data['revision']}) by laser_lit; all others are as they were. "
+        "training.json has the settings and the whole curve.\n\n"
+        f"| loss, nats a token | before | after |\n|---|---|---|\n{rows}\n\n## What trained\n\n{names}\n"
+    )

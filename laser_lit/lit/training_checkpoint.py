@@ -1,6 +1,6 @@
 """The checkpoint that a training goes on from: whole or not there, and without the weights that do not change."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from laser_lit.errors import InputError
 from laser_lit.files import write_atomic
-from laser_lit.lit.learning_curve import LearningCurve
+from laser_lit.lit.learning_curve import Curve, LearningCurve
 
 PREFIX = "model."
 """Before the names of the model's parameters in a CausalLMModule."""
@@ -26,30 +26,24 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class TrainingCheckpoint(Callback):
-    """Saves a training after every few steps and at its end, in one file that holds only the weights that train.
+    """Saves a training now and then, in one file that holds only the weights that train.
 
     Args:
         file: where the checkpoint is.
         names: the parameters that train.
-        every: steps between checkpoints.
-        steps: steps of the whole training.
         accumulate: batches a step.
+        is_due: whether a checkpoint is written after a step, counted from 1.
     """
 
-    def __init__(self, file: Path, names: Collection[str], *, every: int, steps: int, accumulate: int) -> None:
+    def __init__(self, file: Path, names: Collection[str], *, accumulate: int, is_due: Callable[[int], bool]) -> None:
         self._file, self._names = file, frozenset(PREFIX + name for name in names)
-        self._every, self._steps, self._accumulate = every, steps, accumulate
-
-    def is_due(self, trainer: Trainer, batch_index: int) -> bool:
-        """Returns whether a checkpoint is written after this batch."""
-        step = trainer.global_step
-        return (batch_index + 1) % self._accumulate == 0 and (step % self._every == 0 or step == self._steps)
+        self._accumulate, self._is_due = accumulate, is_due
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_index: int
     ) -> None:
         """Saves where it is due; every process calls it, one writes."""
-        if self.is_due(trainer, batch_index):
+        if (batch_index + 1) % self._accumulate == 0 and self._is_due(trainer.global_step):
             trainer.save_checkpoint(str(self._file))
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -77,9 +71,9 @@ def saved_weights(file: Path) -> dict[str, Tensor]:
     return {name.removeprefix(PREFIX): tensor for name, tensor in _loaded(file)["state_dict"].items()}
 
 
-def saved_curve(file: Path) -> list[dict[str, float]]:
+def saved_curve(file: Path) -> Curve:
     """Returns the learning curve in a checkpoint, a row a step."""
-    rows: list[dict[str, float]] = _loaded(file)["callbacks"][LearningCurve.__qualname__]["rows"]
+    rows: Curve = _loaded(file)["callbacks"][LearningCurve.__qualname__]["rows"]
     return rows
 
 

@@ -19,8 +19,8 @@ from laser_lit.errors import InputError
 KEY = "unfrozen_parameters"
 _PLAIN = re.compile(r"[\w.-]+")
 """A pattern without regular expressions in it."""
-_ROWS = re.compile(r"(.+)\[(\d*)(:\d*)?\]")
-"""A pattern of axolotl's that ends in a range of rows."""
+_ROWS = re.compile(r"(.+)\[\d*(:\d*)?\]")
+"""A pattern that ends in a range of rows to axolotl, as in ^lm_head.weight$[:32000]."""
 _EXAMPLE = f"{KEY}:\n- model.layers.0.mlp.down_proj\n- ^lm_head.weight$"
 
 
@@ -71,21 +71,17 @@ def read_unfrozen(path: str | Path) -> tuple[str, ...]:
 def _checked(pattern: Any, path: Path) -> str:
     if not isinstance(pattern, str) or not pattern.strip():
         raise InputError(f"{path}: {pattern!r} in {KEY} is not the name of a parameter or a regular expression")
-    if _ROWS.fullmatch(pattern) and not _compiles_to_letters(pattern):
+    rows = _ROWS.fullmatch(pattern)
+    if rows:
         raise InputError(
-            f"{path}: {pattern!r} names rows of a parameter, as axolotl's freezing does; here parameters train as a "
-            f"whole: write {_ROWS.fullmatch(pattern)[1]!r}"  # type: ignore[index]
+            f"{path}: {pattern!r} names rows of a parameter, as axolotl allows; here parameters train whole: "
+            f"write {rows[1]!r}"
         )
     try:
         _expression(pattern)
     except re.error as error:
         raise InputError(f"{path}: {pattern!r} is no regular expression: {error}") from error
     return pattern
-
-
-def _compiles_to_letters(pattern: str) -> bool:
-    """Whether brackets at the end are a set of characters and no range of rows: [0-9] is, [3] and [:100] are not."""
-    return re.search(r"\[\d*(:\d*)?\]$", pattern) is None
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
