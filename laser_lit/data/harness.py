@@ -1,5 +1,6 @@
 """lm-evaluation-harness's tasks, loaded past a file evaluate.py that would be imported in the place of `evaluate`."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,6 +62,9 @@ def harness_tasks(config: DataConfig) -> tuple[list[Any], str]:
     if not config.task:
         raise InputError("data=lm_eval needs data.task=NAME, a task of the harness or one in data.path=DIR")
     import lm_eval
+
+    logger = logging.getLogger("lm_eval")
+    logger.setLevel(logger.level or logging.WARNING)  # it tells every step
     from datasets.exceptions import DatasetsError
     from jinja2 import TemplateError
 

@@ -24,7 +24,10 @@ from laser_lit.results.predictions import read_predictions
 from laser_lit.results.record import Record, read_record
 
 FILE = "report.html"
-_ASKED = ("path", "prompt", "answer", "choices", "group", "text_field", "score_as", "chat_template", "limit")
+_ASKED = (
+    *("task", "num_fewshot", "first_rows", "path", "prompt", "answer", "choices", "group", "text_field", "score_as"),
+    *("chat_template", "limit"),
+)
 """Fields of data that are typed, and change which examples are asked."""
 _DEFAULTS = {"scoring": "strict", "split": "group", "seed": 0}
 
