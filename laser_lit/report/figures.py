@@ -1,4 +1,4 @@
-"""The figures of a search: maps, predicted against measured, gap against cost, the greedy path."""
+"""The figures of a search: maps, predicted against measured, gap against cost, the path of accepted edits."""
 
 from typing import Any
 
@@ -139,7 +139,7 @@ def _cost_curve(curve: Any, best: float, scale: int, search: SearchRecord) -> di
 
 
 def path_figure(search: SearchRecord) -> Figure | None:
-    """Returns the gain over the base after every accepted step of a greedy search; None for fewer than two.
+    """Returns the gain over the base after every accepted step of a search that stacks edits; None for fewer than two.
 
     Args:
         search: with its path.
@@ -161,7 +161,7 @@ def path_figure(search: SearchRecord) -> Figure | None:
     }
     return Figure(
         "path",
-        "Greedy path",
+        "Path",
         "Every step adds one edit to those before and was kept because validation gained.",
         [trace],
         layout(

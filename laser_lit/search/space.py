@@ -43,6 +43,8 @@ class Space:
         ranks: Sequence[int] | None = None,
         kinds: Sequence[str] = ("low_rank",),
         rules: Sequence[str] = (),
+        decomposition: str = "svd",
+        blocks: int | None = None,
     ) -> "Space":
         """Returns the candidates of a model; ranks that coincide count once, and none is below 1.
 
@@ -54,10 +56,11 @@ class Space:
             ranks: kept components, instead of `rhos`; those of a matrix's full rank or more are left out.
             kinds: kinds of edits; "zero" has no rank and is tried once a matrix.
             rules: rank rules, instead of both; each matrix is read for its singular values.
+            decomposition: of low_rank and high_order, see `Edit`.
+            blocks: of rows, for decomposition "blocks".
 
         Raises:
-            InputError: names that the model or the rules do not have, shares outside [0, 1], ranks below 1, or nothing
-                left.
+            InputError: names that there are not, shares outside [0, 1], ranks below 1, or nothing left.
         """
         for kind in kinds:
             if kind not in KINDS:
@@ -65,13 +68,14 @@ class Space:
         amounts = Amounts.of(rhos, ranks, rules)
         edits: list[Edit] = []
         found = places(matrices, layers, matrix)
-        for (part, layer, name), ids in found.items():
-            below = [] if set(kinds) == {"zero"} else amounts.of_matrix(matrices, ids)
+        whole = Edit(0, "all", rank=1, decomposition=decomposition, blocks=blocks)
+        full = {place: whole.full_rank(matrices[ids[0]].shape, str(ids[0])) for place, ids in found.items()}
+        for place, ids in found.items():
+            below = [] if set(kinds) == {"zero"} else amounts.of_matrix(matrices, ids, full[place])
             for kind in dict.fromkeys(kinds):
-                kept = [None] if kind == "zero" else below
-                edits += [Edit(layer, name, rank=rank, kind=kind, part=part) for rank in kept]
+                edits += [_edit(place, kind, rank, whole) for rank in ([None] if kind == "zero" else below)]
         if not edits:
-            highest = max(min(matrices[ids[0]].shape) for ids in found.values()) - 1
+            highest = max(full.values()) - 1
             useful = f"each is the full rank; the highest useful one is {highest}"
             raise InputError(f"{amounts.typed} leaves no candidates: {useful}")
         return cls(tuple(edits))
@@ -126,9 +130,16 @@ def describe(edits: Edits) -> str:
     """Returns a stack in words: "layer 2 fc_in rank 1 + layer 1 out_proj rank 12"."""
     return " + ".join(
         f"{edit.target} {'' if edit.kind == 'low_rank' else edit.kind + ' '}"
-        f"{'' if edit.rank is None else f'rank {edit.rank}'}".strip()
+        f"{'' if edit.rank is None else f'rank {edit.rank}'} {edit.how}".strip()
         for edit in edits
     )
+
+
+def _edit(place: Place, kind: str, rank: int | None, how: Edit) -> Edit:
+    """Returns a candidate, its components those of another edit where the kind has any."""
+    part, layer, name = place
+    components = how.decomposed if kind in ("low_rank", "high_order") else {}
+    return Edit(layer, name, rank=rank, kind=kind, part=part, **components)  # type: ignore[arg-type]
 
 
 def places(
