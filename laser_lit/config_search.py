@@ -39,6 +39,8 @@ class SearchConfig:
         rank: kept components instead of rho, a list.
         rule: rank rules instead of both, a name or a list of them; rmt and snr take one.
         kinds: low_rank, high_order, prune, zero; several are tried beside each other.
+        decomposition: what components are of low_rank and high_order: svd, whitened (see laser.calibration) or blocks.
+        blocks: how many blocks of rows, for decomposition blocks.
         objective: accuracy (ties by log loss) or log_loss; auto is accuracy where there is one.
         also: more choices of `data=`, or mappings of name and other fields of data ({name: text, path: FILE}); the
             objective is then the mean over all data sets.
@@ -64,6 +66,8 @@ class SearchConfig:
     rank: list[int] | None = None
     rule: Any = None
     kinds: list[str] = field(default_factory=lambda: ["low_rank"])
+    decomposition: str = "svd"
+    blocks: int | None = None
     objective: str = "auto"
     also: list[Any] = field(default_factory=list)
     guard: GuardConfig = field(default_factory=GuardConfig)

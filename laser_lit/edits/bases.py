@@ -1,4 +1,4 @@
-"""stack.safetensors: what whitened edits projected on, so that stack.yaml does the very same without any text."""
+"""stack.bases: what whitened edits projected on, so that stack.yaml does the very same without any text."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,8 @@ from laser_lit.errors import InputError
 from laser_lit.files import write_atomic
 from laser_lit.linalg.whitened import OutputBasis
 
-SUFFIX = ".safetensors"
+SUFFIX = ".bases"
+"""The format is safetensors; another name keeps it apart from the weights of a model that lie beside it."""
 
 
 @dataclass(frozen=True, eq=False)

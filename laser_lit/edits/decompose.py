@@ -89,7 +89,7 @@ class Decomposer:
             raise InputError(
                 f"decomposition whitened of {name}: its inputs are wanted; give the stack what to calibrate on, "
                 "Stack(edits, calibration=laser_lit.calibrate(model, tokenizer, texts)), or a stack.yaml that a run "
-                "wrote, with its stack.safetensors"
+                "wrote, with its stack.bases"
             )
         said = (VERSION, "whitened", content_hash(W), calibration.key, str(handle.id), self.svd.method)
 

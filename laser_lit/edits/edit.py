@@ -88,6 +88,11 @@ class Edit:
         return f"in {self.blocks} blocks" if self.blocks else "" if self.decomposition == "svd" else self.decomposition
 
     @property
+    def decomposed(self) -> dict[str, object]:
+        """What names the decomposition in hashes: nothing for a plain SVD."""
+        return {} if self.decomposition == "svd" else {"decomposition": self.decomposition, "blocks": self.blocks}
+
+    @property
     def action(self) -> tuple[object, ...]:
         """All that is done to a matrix, whichever it is."""
         return (self.kind, self.rho, self.rank, self.rule, self.rate, self.decomposition, self.blocks)

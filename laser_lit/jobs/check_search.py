@@ -1,11 +1,14 @@
 """What can be said against `search=` before anything is loaded."""
 
 import math
+from dataclasses import fields
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from laser_lit.config_laser import LaserConfig
 from laser_lit.config_search import GuardConfig, SearchConfig
+from laser_lit.edits.edit import Edit
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.linalg.rules import RULES, rule_named
 from laser_lit.search.drivers import BY_ONE_RULE, DRIVERS, SHARDED
@@ -13,6 +16,7 @@ from laser_lit.search.objective import OBJECTIVES
 
 LISTS = ("layers", "matrices", "rho", "rank", "rule", "kinds")
 AT_LEAST_ONE = ("examples", "verify", "steps", "trials", "stack", "max_mod", "k", "shards")
+_NOT_CALIBRATION = tuple(f"laser.{field.name}" for field in fields(LaserConfig) if field.name != "calibration")
 OWN = {"max_mod": "rmt", "k": "snr"}
 """Fields of one driver alone."""
 
@@ -46,7 +50,8 @@ def check_search(config: DictConfig, processes: int) -> None:
         )
     if search.shards == 1 and any(text.startswith("search.shard=") for text in _typed()):
         raise InputError(f"search.shard={search.shard} without search.shards: say into how many parts, search.shards=4")
-    typed = [text for text in _typed() if text.startswith(("laser=", "laser."))]
+    idle = ("laser=", "laser.") if search.decomposition != "whitened" else ("laser=", *_NOT_CALIBRATION)
+    typed = [text for text in _typed() if text.startswith(idle)]
     if typed:
         raise InputError(f"search={search.name} chooses the edits, so {', '.join(typed)} would count for nothing")
 
@@ -72,6 +77,7 @@ def _check_values(search: DictConfig) -> None:
     if search.objective not in ("auto", *OBJECTIVES):
         raise unknown_name("search.objective", search.objective, ("auto", *OBJECTIVES))
     _check_amounts(search)
+    _check_decomposition(search)
     for name in LISTS:
         if search[name] is not None and not isinstance(search[name], int | float) and len(search[name]) == 0:
             raise InputError(f"search.{name} is empty: give at least one value, or leave it out")
@@ -97,6 +103,20 @@ def _check_amounts(search: DictConfig) -> None:
     if idle:
         typed = [f"search.{key}={search[key]}" for key in idle]
         raise InputError(f"search={search.name} does not look at {', '.join(typed)}: leave it out")
+
+
+def _check_decomposition(search: DictConfig) -> None:
+    how, blocks = search.decomposition, search.blocks
+    typed = f"search.decomposition={how}" + ("" if blocks is None else f" search.blocks={blocks}")
+    try:
+        Edit("all", "all", rank=1, decomposition=how, blocks=blocks)
+    except InputError as error:
+        raise InputError(f"{typed}: {error}") from None
+    if how != "svd" and (search.name in BY_ONE_RULE or search.rule is not None):
+        raise InputError(
+            f"{typed} search.rule={search.rule}: rank rules see the singular values of a matrix alone; name ranks or "
+            "shares, and another search than " + " and ".join(BY_ONE_RULE)
+        )
 
 
 def _refuse_guard_without_text(guard: DictConfig) -> None:

@@ -21,14 +21,14 @@ from laser_lit.tasks.language import model_id
 COMPUTED = ("svd", "combine")
 USED = {
     "none": ((), "scores the model as it is"),
-    "single": ((*EDIT_KEYS, "edits", *COMPUTED), "takes the edit that you type"),
+    "single": ((*EDIT_KEYS, "edits", "calibration", *COMPUTED), "takes the edit that you type"),
     "paper": (COMPUTED, "takes the edit of Table 3"),
     "stack_top3": (("from", *COMPUTED), "takes the edits in the model's own config"),
     "svd_smoothing": (
         ("layer", "matrix", "part", "expert", "method", "percent", *COMPUTED),
         "takes the ranks that its method finds",
     ),
-    "file": (("path",), "takes everything from the file"),
+    "file": (("path", "calibration"), "takes everything from the file"),
 }
 """A choice of `laser=` -> the fields that count under it, and what it does."""
 
@@ -86,10 +86,19 @@ def configured_stack(config: DictConfig) -> ConfiguredStack:
     content = plain(config)
     _refuse_unused(content["laser"])
     configured = builders[name](content)
+    _refuse_idle_calibration(content["laser"], configured.stack)
     if configured.stack is not None and any(_names_minus_one(edit) for edit in configured.stack.edits):
         note = "layer -1 is the last layer here; in the LASER code -1 means every layer, which is layer=all"
         configured = replace(configured, notes=(*configured.notes, note))
     return configured
+
+
+def _refuse_idle_calibration(laser: Config, stack: Stack | None) -> None:
+    if "calibration" in _typed(laser) and (stack is None or not stack.uncalibrated):
+        raise InputError(
+            "laser.calibration would count for nothing: no edit is whitened, or each brings what it was calibrated on; "
+            "leave it out, or say laser.decomposition=whitened"
+        )
 
 
 def _names_minus_one(edit: Edit) -> bool:

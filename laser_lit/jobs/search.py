@@ -15,6 +15,7 @@ from laser_lit.config import config_hash
 from laser_lit.config_search import SearchConfig
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
+from laser_lit.jobs.calibration import calibrated_content, calibration_of_search
 from laser_lit.jobs.laser import ConfiguredStack
 from laser_lit.results.search_record import SearchRecord
 from laser_lit.results.stats import detectable_gain
@@ -72,7 +73,8 @@ def search(task: Task, store: ResultsStore, config: DictConfig) -> Found:
     settings: SearchConfig = OmegaConf.to_object(config.search)  # type: ignore[assignment]
     begin = time.perf_counter()
     space = candidates(task.matrices, settings)
-    guard = Guard.of(task, config, store.folder)
+    calibration = calibration_of_search(task, space, config)
+    guard = Guard.of(task, config, store.folder, calibration)
     content = task.content()
     key = config_hash({**content, "part": "validation"})
     base = store.base_table(key, partial(task.score, None, "validation"))
@@ -80,9 +82,10 @@ def search(task: Task, store: ResultsStore, config: DictConfig) -> Found:
     objective = Objective(_objective(settings, base), rows.weights)
     with task.searching("validation", settings.cache_gb) as scorer:
         loop = Loop(
-            *(scorer, space, objective, rows, task.matrices, store, content),
+            *(scorer, space, objective, rows, task.matrices, store, calibrated_content(content, calibration)),
             seed=config.seed,
             guard=guard,
+            calibration=calibration,
             retry=settings.retry,
             progress=config.trainer.progress_bar,
         )

@@ -10,6 +10,7 @@ import pandas as pd
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from laser_lit.edits.bases import SUFFIX as BASES
 from laser_lit.report.cells import cells_payload
 from laser_lit.report.examples import examples_payload
 from laser_lit.report.figures import search_figures
@@ -100,7 +101,9 @@ def _log(run: Any, record: Record, predictions: pd.DataFrame, stack_path: Path |
     if stack_path is not None:
         model = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(record.model["id"]))[-80:]
         artifact = wandb.Artifact(f"stack-{model}-{record.config_hash}", type="stack")
-        artifact.add_file(str(stack_path), policy="immutable")  # offline runs refer to the file, not to a copy
+        for path in (stack_path, stack_path.with_suffix(BASES)):
+            if path.is_file():
+                artifact.add_file(str(path), policy="immutable")  # offline runs refer to the file, not to a copy
         run.log_artifact(artifact)
 
 

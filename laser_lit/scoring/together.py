@@ -96,4 +96,4 @@ def multiplied(module: nn.Module, weights: Tensor) -> Iterator[None]:
 
 
 def _amounts(edits: Mapping[MatrixId, Sequence[Edit]], id: MatrixId) -> list[Any]:
-    return [(edit.kind, edit.rho, edit.rank, edit.rule, edit.rate) for edit in edits[id]]
+    return [edit.action for edit in edits[id]]

@@ -67,14 +67,15 @@ class Amounts:
                 raise InputError(f"rank {rank} in search.rank: must be at least 1; kind zero removes a matrix")
         return cls(f"search.rank={list(ranks)}", ranks=tuple(ranks))
 
-    def of_matrix(self, matrices: MatrixMap, ids: Sequence[MatrixId]) -> list[int]:
-        """Returns the ranks below min(out, in), ascending, each once; what keeps nothing is clamped to 1.
+    def of_matrix(self, matrices: MatrixMap, ids: Sequence[MatrixId], d: int | None = None) -> list[int]:
+        """Returns the ranks below the full rank, ascending, each once; what keeps nothing is clamped to 1.
 
         Args:
             matrices: the model's.
             ids: the matrix, or the experts of one, which are cut to one rank.
+            d: the full rank; None is min(out, in).
         """
-        d = min(matrices[ids[0]].shape)
+        d = min(matrices[ids[0]].shape) if d is None else d
         ranks = [*self.ranks, *(rank_from_rho(share, d) if share >= smallest_rho(d) else 0 for share in self.shares)]
         if self.rules:
             found = spectra(matrices, ids)

@@ -44,4 +44,4 @@ def candidates(matrices: MatrixMap, settings: SearchConfig) -> Space:
         return BY_ONE_RULE[settings.name](matrices, settings)
     rules = (settings.rule,) if isinstance(settings.rule, str) else tuple(settings.rule or ())
     fields = (settings.layers, settings.matrices, settings.rho, settings.rank, tuple(settings.kinds), rules)
-    return Space.of(matrices, *fields)
+    return Space.of(matrices, *fields, settings.decomposition, settings.blocks)

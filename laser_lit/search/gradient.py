@@ -6,7 +6,6 @@ import numpy as np
 
 from laser_lit.config_search import SearchConfig
 from laser_lit.edits.edit import Edit
-from laser_lit.edits.stack import Stack
 from laser_lit.linalg.cache import FactorCache
 from laser_lit.search.cell import Cell
 from laser_lit.search.loop import Loop
@@ -51,8 +50,10 @@ def forecast(loop: Loop, space: Space, rows: Sequence[int] | int = 100, prefix: 
     """
     chosen = loop.order[spread(loop.groups, rows)].tolist() if isinstance(rows, int) else list(rows)
     cache = FactorCache(max_memory_bytes=0)
-    with Stack(prefix, cache=cache).applied(loop.matrices):
-        found = forecasts(lambda: loop.scorer.losses(chosen), loop.matrices, space.edits, cache=cache)
+    with loop.stack(prefix, cache).applied(loop.matrices):
+        found = forecasts(
+            *(lambda: loop.scorer.losses(chosen), loop.matrices, space.edits), cache=cache, calibration=loop.calibration
+        )
     if not prefix:
         loop.predicted |= {edit: each.change for edit, each in found.items()}
     return found

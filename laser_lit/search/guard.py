@@ -12,6 +12,8 @@ from omegaconf import DictConfig
 
 from laser_lit.config import config_hash
 from laser_lit.config_search import GuardConfig
+from laser_lit.edits.decompose import Calibration
+from laser_lit.edits.edit import Edit
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.linalg.cache import FactorCache
@@ -39,13 +41,16 @@ class Guard:
     perplexity, is at most the limit. What is said of the chosen stack comes from other windows than those that chose.
     """
 
-    def __init__(self, task: Task, config: DictConfig, folder: Path | None = None) -> None:
+    def __init__(
+        self, task: Task, config: DictConfig, folder: Path | None = None, calibration: Calibration | None = None
+    ) -> None:
         """Reads the guard text and cuts it into windows; the model is not run yet.
 
         Args:
             task: with a causal language model and its tokenizer.
             config: the whole evaluation config.
             folder: where measurements are kept across runs; None keeps them in memory only.
+            calibration: what whitened edits are calibrated on.
 
         Raises:
             InputError: the settings cannot be meant, or model and text do not go together.
@@ -60,6 +65,7 @@ class Guard:
             )
         self._text = GuardText.of(config, task.model, tokenizer)
         self._task = task
+        self._calibration = calibration
         self._divergences = {
             part: Divergence(
                 task.model,
@@ -75,6 +81,7 @@ class Guard:
         self._content = {
             "model": {key: content[key] for key in ("model", "architecture")},
             "text": {part: _name_of(windows) for part, windows in self._text.parts.items()},
+            **({} if calibration is None else {"calibration": calibration.key}),
         }
         self._journal = None if folder is None else Journal(folder, "guard")
         self._known = {} if self._journal is None else _measured(self._journal)
@@ -85,13 +92,16 @@ class Guard:
         return {**self._content, "kind": self._settings.kind, "limit": self._settings.limit}
 
     @classmethod
-    def of(cls, task: Task, config: DictConfig, folder: Path | None = None) -> "Guard | None":
+    def of(
+        cls, task: Task, config: DictConfig, folder: Path | None = None, calibration: Calibration | None = None
+    ) -> "Guard | None":
         """Returns the guard that the config asks for, or None where it asks for none.
 
         Args:
             task: as in the constructor.
             config: the whole evaluation config.
             folder: as in the constructor.
+            calibration: as in the constructor.
 
         Raises:
             InputError: as the constructor, or a path without a choice of data.
@@ -101,7 +111,7 @@ class Guard:
             raise InputError(
                 f"search.guard.path={guard.path}: say what it is too: search.guard.data=text for plain text"
             )
-        return None if guard.data is None else cls(task, config, folder)
+        return None if guard.data is None else cls(task, config, folder, calibration)
 
     def passes(self, edits: Edits) -> bool:
         """Returns whether a stack leaves the choosing part of the guard text alone.
@@ -148,9 +158,10 @@ class Guard:
     def _measure(self, edits: Edits, use: str) -> Mapping[str, Any]:
         """Returns both kinds of change on a part of the text, measured at most once."""
         part = PARTS_BY_USE[use]
-        key = config_hash({**self._content, "part": part, "edits": [asdict(edit) for edit in edits]})
+        key = config_hash({**self._content, "part": part, "edits": [_said(edit) for edit in edits]})
         if key not in self._known:
-            found = self._divergences[part].of(Stack(edits, cache=self._factors) if edits else None)
+            stack = Stack(edits, cache=self._factors, calibration=self._calibration)
+            found = self._divergences[part].of(stack if edits else None)
             entry: dict[str, Any] = {"windows": len(np.unique(found.windows)), "tokens": len(found.windows)}
             for kind, values in (("kl", found.kl), ("log_perplexity", found.change)):
                 bound = upper_bound(values, found.windows)
@@ -159,6 +170,12 @@ class Guard:
             if self._journal is not None and self._task.writes:
                 self._journal.append({"hash": key, "guard": entry})
         return self._known[key]
+
+
+def _said(edit: Edit) -> dict[str, Any]:
+    """Returns what names an edit; of a plain SVD what it was before there were others."""
+    fields = {key: value for key, value in asdict(edit).items() if key not in ("decomposition", "blocks")}
+    return fields | edit.decomposed
 
 
 def _measured(journal: Journal) -> dict[str, Any]:

@@ -97,4 +97,4 @@ class Known:
 
 
 def _named(edit: Edit) -> dict[str, Any]:
-    return {key: getattr(edit, key) for key in ("layer", "matrix", "part", "kind", "rank")}
+    return {key: getattr(edit, key) for key in ("layer", "matrix", "part", "kind", "rank")} | edit.decomposed

@@ -10,9 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from laser_lit.edits.decompose import Calibration
 from laser_lit.edits.edit import Edit
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
+from laser_lit.linalg.cache import FactorCache
 from laser_lit.models.matrices import MatrixMap
 from laser_lit.results.store import ResultsStore
 from laser_lit.search.cell import Cell, Piece
@@ -48,6 +50,7 @@ class Loop:
         content: all that decides the scores besides edits; see `Task.content`.
         seed: of every random choice.
         guard: what a stack must pass before it is chosen.
+        calibration: what whitened candidates are calibrated on.
         retry: score cells again that failed before.
         progress: show a progress bar.
         base: the model as it is, on all rows.
@@ -70,6 +73,7 @@ class Loop:
     content: Mapping[str, Any]
     seed: int = field(default=0, kw_only=True)
     guard: Guard | None = field(default=None, kw_only=True)
+    calibration: Calibration | None = field(default=None, kw_only=True)
     retry: bool = field(default=False, kw_only=True)
     progress: bool = field(default=False, kw_only=True)
     predicted: dict[Edit, float] = field(default_factory=dict, init=False)
@@ -159,13 +163,22 @@ class Loop:
             return
         begin = time.perf_counter()
         try:
-            tables = self.scorer.score_many([Stack(edits) for edits in new], self.order.tolist())
+            tables = self.scorer.score_many([self.stack(edits) for edits in new], self.order.tolist())
         except Exception as error:  # each is tried by itself then
             log.info("stacks are scored one by one: %s", error)
             return
         seconds = (time.perf_counter() - begin) / len(new)
         for edits, table in zip(new, tables, strict=True):
             self._add(edits, _piece(edits, table, 0, seconds))
+
+    def stack(self, edits: Edits, cache: FactorCache | None = None) -> Stack:
+        """Returns a stack of candidates with all that they need.
+
+        Args:
+            edits: the candidates.
+            cache: where factors are kept.
+        """
+        return Stack(edits, cache=cache, calibration=self.calibration)
 
     def knows(self, edits: Edits) -> bool:
         """Returns whether a stack has been scored on all rows, or has failed, in this run or an earlier one.
@@ -186,7 +199,7 @@ class Loop:
         Args:
             edits: none for the base.
         """
-        self.scorer.hold(Stack(edits) if edits else None)
+        self.scorer.hold(self.stack(edits) if edits else None)
 
     def best(self, cells: Iterable[Cell], above: Cell | None = None) -> Cell | None:
         """Returns the best complete cell that beats another one and passes the guard; of equals the first.
@@ -236,7 +249,7 @@ class Loop:
     def _scored(self, edits: Edits, start: int, stop: int) -> Piece:
         begin = time.perf_counter()
         try:
-            table = self.scorer.score(Stack(edits) if edits else None, self.order[start:stop].tolist())
+            table = self.scorer.score(self.stack(edits) if edits else None, self.order[start:stop].tolist())
         except Exception as error:  # one bad cell must not end a search of thousands
             return _failed(edits, start, time.perf_counter() - begin, f"{type(error).__name__}: {error}")
         return _piece(edits, table, start, time.perf_counter() - begin)

@@ -220,7 +220,10 @@ def study_name(loop: Loop, settings: SearchConfig) -> str:
         loop: of the search.
         settings: of the search; how many trials and shards there are does not count.
     """
-    edits = [[edit.part, edit.layer, edit.matrix, edit.kind, edit.rank] for edit in loop.space.edits]
+    edits = [
+        [edit.part, edit.layer, edit.matrix, edit.kind, edit.rank, *edit.decomposed.values()]
+        for edit in loop.space.edits
+    ]
     objective = {"name": loop.objective.name, "weights": [round(float(w), 9) for w in loop.objective.weights]}
     rows = {"order": loop.order.tolist(), "objective": objective, "seed": loop.seed}
     return config_hash({**loop.content, **rows, "space": edits, "stack": settings.stack, "scheme": SCHEME})

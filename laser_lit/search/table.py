@@ -87,7 +87,7 @@ def _rho(edit: Edit, matrices: MatrixMap) -> float | None:
     if edit.rank is None:
         return None
     (first, *_) = matrices.select(edit.layer, edit.matrix, edit.part, edit.expert)
-    return edit.rank / min(matrices[first].shape)
+    return edit.rank / edit.full_rank(matrices[first].shape, str(first))
 
 
 def path_rows(loop: Loop, path: Sequence[Cell]) -> tuple[dict[str, Any], ...]:

@@ -171,13 +171,11 @@ class LanguageScorer:
         return scores
 
     def _with_factors(self, stack: Stack | None) -> Stack:
-        if stack is None:
-            return Stack([])
-        return stack if stack.cache else Stack(stack.edits, stack.combine, stack.svd, self._factors)
+        return Stack([]) if stack is None else stack.provided(self._factors)
 
     def _edited(self, stack: Stack) -> Edited:
         edits = {
-            id: (stack.svd, tuple((edit.kind, edit.rho, edit.rank, edit.rule, edit.rate) for edit in listed))
+            id: (stack.svd, tuple(edit.action for edit in listed))
             for id, listed in stack.by_matrix(self._matrices).items()
         }
         return self._resume.edited(edits)

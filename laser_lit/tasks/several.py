@@ -150,9 +150,7 @@ class SeveralScorer:
 
     def score_many(self, stacks: Sequence[Stack], rows: Sequence[int] | None = None) -> list[pd.DataFrame]:
         """Returns the tables of some rows under each of several stacks, data set by data set."""
-        made = [
-            stack if stack.cache else Stack(stack.edits, stack.combine, stack.svd, self._factors) for stack in stacks
-        ]
+        made = [stack.provided(self._factors) for stack in stacks]
         return self._tables(rows, lambda scorer, own: scorer.score_many(made, own))
 
     def hold(self, stack: Stack | None) -> None:
@@ -187,9 +185,7 @@ class SeveralScorer:
         return [table.iloc[order].reset_index(drop=True) for table in joined]
 
     def _with_factors(self, stack: Stack | None) -> Stack | None:
-        if stack is None or stack.cache is not None:
-            return stack
-        return Stack(stack.edits, stack.combine, stack.svd, self._factors)
+        return None if stack is None else stack.provided(self._factors)
 
     def _places(self, wanted: np.ndarray) -> list[tuple[str, int, np.ndarray]]:
         """Returns for each data set its name, its first row, and which of the wanted rows are its own."""
