@@ -29,7 +29,16 @@ def map_figure(table: pd.DataFrame, search: SearchRecord, edits: tuple[AppliedEd
     views = _views(single)
     grids = {name: _grids(view, rows, columns) for name, view in views.items()}
     data = [*_heatmaps(grids[_BEST], rows, columns, single, search), _marks(edits, rows, columns)]
-    menu = [selector("Rank", grids, [0, 1])] if len(views) > 1 else []
+    changed = [0, 1]
+    if single["refused"].any():
+        changed.append(len(data))
+        data.append(_crosses(views[_BEST], rows, columns))
+        for name, view in views.items():
+            sizes = _crosses(view, rows, columns)["marker"]["size"]
+            grids[name] = {key: [*parts, None] for key, parts in grids[name].items()} | {
+                "marker.size": [None, None, sizes]
+            }
+    menu = [selector("Rank", grids, changed)] if len(views) > 1 else []
     caption = (
         "Blue gains, red harms; grey cannot be told from no change after adjusting for all cells that were scored in "
         f"full (max-T p > .05), or was given up before that.{_turned_away(single)}"
@@ -66,16 +75,15 @@ def _views(single: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _grids(view: pd.DataFrame, rows: list[str], columns: list[str]) -> dict[str, Any]:
-    """Returns the values of both heatmaps: clear cells, all others; and the mark and the words of each cell."""
+    """Returns the values of both heatmaps: clear cells, all others; and what is said of each cell."""
 
     def grid(cells: pd.DataFrame, name: str) -> list[list[Any]]:
         wide = cells.pivot(index="row", columns="column", values=name).reindex(index=rows, columns=columns)
         return [jsonable(entries) for entries in wide.astype(object).to_numpy().tolist()]
 
-    marked = view.assign(gain=view["gain"].round(4), mark=[REFUSED if refused else "" for refused in view["refused"]])
-    parts = [marked[view["clear"]], marked[~view["clear"]]]
-    shown = {"z": "gain", "text": "mark", "hovertext": "said"}
-    return {entry: [grid(part, name) for part in parts] for entry, name in shown.items()}
+    rounded = view.assign(gain=view["gain"].round(4))
+    parts = [rounded[view["clear"]], rounded[~view["clear"]]]
+    return {"z": [grid(part, "gain") for part in parts], "text": [grid(part, "said") for part in parts]}
 
 
 def _turned_away(table: pd.DataFrame) -> str:
@@ -89,7 +97,7 @@ def _heatmaps(
     most = most if most > 0 else float(single["gain"].abs().max()) or 1.0
     common = {
         **{"type": "heatmap", "x": columns, "y": rows, "zmin": -most, "zmax": most, "xgap": 1, "ygap": 1},
-        **{"hovertemplate": "%{hovertext}<extra></extra>", "hoverongaps": False, "texttemplate": "%{text}"},
+        **{"hovertemplate": "%{text}<extra></extra>", "hoverongaps": False},
     }
     bar = {"title": {"text": unit(search)}, "thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}}
     return [
@@ -109,6 +117,18 @@ def _marks(edits: tuple[AppliedEdit, ...], rows: list[str], columns: list[str]) 
     return {
         **{"type": "scatter", "mode": "markers", "hoverinfo": "skip", "marker": look},
         **{"x": [column for column, _ in places], "y": [row for _, row in places]},
+    }
+
+
+def _crosses(view: pd.DataFrame, rows: list[str], columns: list[str]) -> dict[str, Any]:
+    """Returns a mark at every place, of which only those are large enough to be seen that the guard turned away."""
+    refused = set(zip(view.loc[view["refused"], "row"], view.loc[view["refused"], "column"], strict=True))
+    places = [(row, column) for row in rows for column in columns]
+    sizes = [9 if place in refused else 0 for place in places]
+    look = {"symbol": "x", "size": sizes, "color": "--ink", "line": {"color": "--paper", "width": 1}}
+    return {
+        **{"type": "scatter", "mode": "markers", "hoverinfo": "skip", "marker": look},
+        **{"x": [column for _, column in places], "y": [row for row, _ in places]},
     }
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import json
 
 import numpy as np
 import pandas as pd
@@ -43,19 +42,23 @@ def test_the_best_of_a_place_is_one_that_was_not_turned_away(searched: Record, g
 
 
 def test_the_map_marks_them(searched: Record, guarded: pd.DataFrame, cells: pd.DataFrame):
-    clear, grey, _ = figures(searched, guarded)["map"].data
-    marks = [trace["text"][row][column] for trace in (clear, grey) for row in range(6) for column in range(3)]
-    assert marks.count("×") == 1
-    assert "×" in (clear["text"][4][2], grey["text"][4][2])
-    assert "turned away" in str(clear["hovertext"][4][2]) + str(grey["hovertext"][4][2])
-    assert "× was turned away by the guard" in figures(searched, guarded)["map"].caption
+    figure = figures(searched, guarded)["map"]
+    clear, grey, _, crosses = figure.data
+    places = zip(crosses["x"], crosses["y"], crosses["marker"]["size"], strict=True)
+    assert [(x, y) for x, y, size in places if size] == [("2", "fc_in")]
+    assert "turned away" in str(clear["text"][4][2]) + str(grey["text"][4][2])
+    assert "× was turned away by the guard" in figure.caption
+    go.Figure(figure.themed())
     plain = figures(searched, cells)["map"]
-    assert "×" not in json.dumps([plain.data, plain.layout], ensure_ascii=False) + plain.caption
+    assert len(plain.data) == 3
+    assert "×" not in plain.caption
 
 
 def test_every_rank_of_the_map_marks_its_own(searched: Record, guarded: pd.DataFrame):
     buttons = figures(searched, guarded)["map"].layout["updatemenus"][0]["buttons"]
-    marked = [json.dumps(button["args"][0]["text"], ensure_ascii=False).count("×") for button in buttons]
+    marked = [np.count_nonzero(button["args"][0]["marker.size"][2]) for button in buttons]
+    assert all(button["args"][1] == [0, 1, 3] for button in buttons)
+    assert all(len(change) == 3 for button in buttons for change in button["args"][0].values())
     by_rank = guarded[guarded["guard"].eq("refused")].groupby("rank").size()
     assert marked == [1, *(by_rank.get(rank, 0) for rank in (1, 6, 12, 51))]
 
