@@ -17,6 +17,8 @@ _COLOURS = {
     **{"fc_in": "--ink", "fc_up": "--quiet", "fc_out": "--accent"},
 }
 _DASHES = {"encoder": "solid", "decoder": "dash", "cross": "dot"}
+_MERGED = (1, 2, 3, 4, 6, 10)
+"""Numbers of bins that are drawn as one, where a matrix has few singular values."""
 _SYMBOLS = {"fc_in": "square", "fc_up": "square", "fc_out": "diamond"}
 _MEASURES = {
     "effective rank, share of the full": ("effective_rank", True),
@@ -49,7 +51,8 @@ class _Line:
     rows: pd.DataFrame
 
     def style(self) -> dict[str, Any]:
-        line = {"color": _COLOURS[self.matrix], "width": 2, "dash": _DASHES.get(self.part or "", "solid")}
+        dash = _DASHES[self.part] if self.part else "dot" if self.matrix == "fc_out" else "solid"
+        line = {"color": _COLOURS[self.matrix], "width": 2, "dash": dash}
         marker = {"size": 7, "symbol": _SYMBOLS.get(self.matrix, "circle"), "color": _COLOURS[self.matrix]}
         return {"type": "scatter", "mode": "lines+markers", "name": self.name, "line": line, "marker": marker}
 
@@ -92,7 +95,7 @@ def snr_figure(lines: list[_Line]) -> Figure | None:
         "Sum of the singular values above laserRMT's threshold over the sum of those below, over the largest one. "
         f"Spectrum trains the matrices that are high within their type.{missing}",
         data,
-        layout("layer", "SNR / s_max", yaxis={"type": "log"}, xaxis={"tickformat": "d"}, showlegend=True),
+        layout("layer", "SNR / s_max", yaxis={"type": "log"}, xaxis={"dtick": _step(lines)}, showlegend=True),
     )
 
 
@@ -118,7 +121,7 @@ def measures_figure(lines: list[_Line]) -> Figure | None:
         data,
         layout(
             *("layer", ""),
-            xaxis={"tickformat": "d"},
+            xaxis={"dtick": _step(lines)},
             showlegend=True,
             updatemenus=[selector("Measure", options)],
         ),
@@ -168,7 +171,7 @@ def chosen_spectra(table: pd.DataFrame) -> list[int]:
     if table.empty:
         return found
     shown = table.reset_index(drop=True)
-    for _, rows in shown.groupby(["part", "kind"], sort=False, dropna=False):
+    for _, rows in shown.groupby(["part", "matrix", "kind"], sort=False, dropna=False):
         known = [place for place in rows.index if densities[place] is not None]
         ranked = sorted(known, key=lambda place: _order(shown, place))
         found += list(dict.fromkeys(ranked[:1] + ranked[-1:]))
@@ -192,20 +195,26 @@ def _spectrum(table: pd.DataFrame, place: int) -> dict[str, list[Any]]:
     """Returns x, y and name of the four traces of one spectrum."""
     density, row = table.attrs["densities"][place], table.iloc[place]
     width, beta, total = density["width"], density["beta"], min(row["shape"])
-    centres = [round((at + 0.5) * width, 5) for at in range(BINS)]
-    heights = [round(count / total / width, 5) for count in density["counts"]]
+    merged = next((bins for bins in _MERGED if total * bins >= 5 * BINS), _MERGED[-1])
+    centres = [round((at + 0.5 * merged) * width, 5) for at in range(0, BINS, merged)]
+    counts = [sum(density["counts"][at : at + merged]) for at in range(0, BINS, merged)]
+    heights = [round(count / total / width / merged, 5) for count in counts]
     grid = [at * width / 4 for at in range(4 * BINS + 1)]
     law = [round(noise_density(s, beta), 5) for s in grid]
     coded = row["laser_rmt_threshold"] / (density["sigma"] * sqrt(max(row["shape"])))
     beyond, top = density["above"], max([*heights, *law])
-    largest = f"{len(beyond)}{' or more' if len(beyond) == 10 else ''} beyond" + (
-        f", up to {beyond[0]:.1f}" if beyond else ""
-    )
+    number = f"{len(beyond)}{' or more' if len(beyond) == 10 else ''}"
+    largest = f"{number} beyond, up to {beyond[0]:.1f}" if beyond else "none beyond"
     return {
         "x": [centres, [round(s, 5) for s in grid], [coded, coded], [BINS * width] if beyond else []],
         "y": [heights, law, [0, round(top, 5)], [0] if beyond else []],
         "name": ["singular values", "pure noise", "laserRMT's threshold", largest],
     }
+
+
+def _step(lines: list[_Line]) -> int:
+    """Returns the distance of the ticks, in layers."""
+    return max(1, max(int(line.rows["layer"].max()) for line in lines) // 12)
 
 
 def _values(column: pd.Series) -> list[float | None]:
