@@ -1,7 +1,7 @@
 """What whitened edits are calibrated on: text of `laser.calibration`, of which the test split is never read."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from laser_lit.config_data import DataConfig, config_folder
 from laser_lit.data.registry import load_data, named_config
+from laser_lit.edits.row import AppliedEdit
 from laser_lit.errors import InputError
 from laser_lit.jobs.laser import ConfiguredStack
 from laser_lit.scoring.covariance import Calibration, drawn
@@ -16,6 +17,9 @@ from laser_lit.search.space import Space
 from laser_lit.tasks.base import Task
 from laser_lit.tasks.language import LanguageTask
 from laser_lit.tasks.several import SeveralTasks
+
+NAMED = 12
+"""Most matrices that a note names; stack.yaml has the ridge of each."""
 
 
 def calibrated(laser: ConfiguredStack, task: Task, config: DictConfig) -> ConfiguredStack:
@@ -32,7 +36,17 @@ def calibrated(laser: ConfiguredStack, task: Task, config: DictConfig) -> Config
     if laser.stack is None or not laser.stack.uncalibrated:
         return laser
     stack = laser.stack.provided(calibration=calibration_of(task, config))
-    return replace(laser, stack=stack.settled(stack.resolve(task.matrices)))
+    rows = stack.resolve(task.matrices)
+    return replace(laser, stack=stack.settled(rows), notes=(*laser.notes, *_ridged(rows)))
+
+
+def _ridged(rows: Sequence[AppliedEdit]) -> tuple[str, ...]:
+    """Returns a note of the matrices whose inputs on the text do not fill their space; none where there are none."""
+    names = [f"layer {row.layer} {row.matrix}" for row in rows if row.basis is not None and row.basis.ridge > 0]
+    if not names:
+        return ()
+    listed = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return (f"the calibration text leaves directions of the inputs out, where a ridge stands in for it: {listed}",)
 
 
 def calibration_of_search(task: Task, space: Space, config: DictConfig) -> Calibration | None:

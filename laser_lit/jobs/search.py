@@ -93,13 +93,20 @@ def search(task: Task, store: ResultsStore, config: DictConfig) -> Found:
         _say(loop, doubted)
         chosen = _driven(loop, settings)
     _refuse_all_failed(loop)
-    study = config_hash({**content, "objective": objective.name, **({} if guard is None else {"guard": guard.content})})
+    said = {"objective": objective.name, **({} if guard is None else {"guard": guard.content})}
+    study = config_hash({**content, **said, **_decomposed(settings)})
     curves = () if is_shard(config) else _curves(loop, settings.name, store, study)  # a part's cost is no search's
     found = _found(loop, chosen, settings.name, curves, task, begin)
     found = replace(found, laser=replace(found.laser, notes=(*doubted, *found.laser.notes)))
     if guard is None or chosen is None:
         return found
     return replace(found, record=replace(found.record, guard=guard.verdict(chosen.edits)))
+
+
+def _decomposed(settings: SearchConfig) -> dict[str, Any]:
+    """Returns what tells the curves of a search from those of another decomposition's."""
+    how = {"decomposition": settings.decomposition, "blocks": settings.blocks}
+    return {} if settings.decomposition == "svd" else how
 
 
 def is_shard(config: DictConfig) -> bool:

@@ -123,7 +123,7 @@ class Calibration:
             handles: in the order in which they will be.
         """
         for handle in handles:
-            if handle.name not in self._found:
+            if handle.name not in self._found and _why_unseen(self._model, handle) is None:
                 self._expected.setdefault(handle.name, handle)
 
     def covariance(self, handle: MatrixHandle) -> Tensor:
@@ -139,12 +139,15 @@ class Calibration:
                 than it had when this was made.
         """
         if handle.name not in self._found:
+            unseen = _why_unseen(self._model, handle)
+            if unseen is not None:
+                raise InputError(f"decomposition whitened of {handle.id}: {unseen}")
             self._found = {}  # before others take its place
             group = self._group(handle)
             self._found = self._read(group)
-            for name in self._found:
-                self._expected.pop(name, None)
-        return self._found[handle.name]
+            for read in group:
+                self._expected.pop(read.name, None)
+        return _checked(self._found.get(handle.name), handle)
 
     def _group(self, handle: MatrixHandle) -> list[MatrixHandle]:
         """Returns the matrix and those expected after it, then before it, as far as they fit memory together."""
@@ -162,7 +165,7 @@ class Calibration:
     @torch.inference_mode(False)
     @torch.no_grad()
     def _read(self, group: Sequence[MatrixHandle]) -> dict[str, Tensor]:
-        modules = {handle.name: _modules(self._model, handle) for handle in group}
+        modules = {handle.name: _owners(self._model, handle) for handle in group}
         if content_hash(self._model) != self._weights:
             raise InputError(
                 "whitened edits are calibrated on the model as it is without edits, and its weights have changed since "
@@ -173,14 +176,14 @@ class Calibration:
         with _watched(modules, sums):
             for batch in self._batches:
                 run(**model_inputs(self._model, batch.to(input_device(self._model))))
-        return {handle.name: sums.of(handle) for handle in group}
+        return sums.found
 
 
 class _Sums:
     """Adds up x xᵀ of what enters each watched weight; of a tensor that several are handed in turn it is taken once."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
+        self.found: dict[str, Tensor] = {}  # (in, in) by the weight's name
         self._last: tuple[weakref.ref[Tensor], Tensor] | None = None
 
     def add(self, name: str, x: Tensor) -> None:
@@ -189,20 +192,19 @@ class _Sums:
             self._last = None  # frees the product before
             self._last = weakref.ref(x), _product(x)
         product = self._last[1]
-        if name in self._sums:
-            self._sums[name].add_(product)
+        if name in self.found:
+            self.found[name].add_(product)
         else:
-            self._sums[name] = product.clone()
+            self.found[name] = product.clone()
 
-    def of(self, handle: MatrixHandle) -> Tensor:
-        """Returns the sum of a matrix's weight, (in, in)."""
-        found = self._sums.get(handle.name)
-        where = f"{handle.id} ({handle.name})"
-        if found is None:
-            raise InputError(f"{where}: no token of the calibration text reaches it; take other text")
-        if len(found) != handle.shape[1]:
-            raise InputError(f"{where} takes {handle.shape[1]} inputs, its layer is given {len(found)}")
-        return found
+
+def _checked(found: Tensor | None, handle: MatrixHandle) -> Tensor:
+    where = f"{handle.id} ({handle.name})"
+    if found is None:
+        raise InputError(f"{where}: no token of the calibration text reaches it; take other text")
+    if len(found) != handle.shape[1]:
+        raise InputError(f"{where} takes {handle.shape[1]} inputs, its layer is given {len(found)}")
+    return found
 
 
 def _product(x: Tensor) -> Tensor:
@@ -234,18 +236,20 @@ def _watched(modules: dict[str, list[nn.Module]], sums: _Sums) -> Iterator[None]
             hook.remove()
 
 
-def _modules(model: nn.Module, handle: MatrixHandle) -> list[nn.Module]:
-    """Returns the layers that multiply by a weight: several where it is tied."""
-    owners = [module for module in model.modules() if any(p is handle.parameter for p in module._parameters.values())]
+def _owners(model: nn.Module, handle: MatrixHandle) -> list[nn.Module]:
+    """Returns the modules that have a weight: several where it is tied."""
+    return [module for module in model.modules() if any(p is handle.parameter for p in module._parameters.values())]
+
+
+def _why_unseen(model: nn.Module, handle: MatrixHandle) -> str | None:
+    """Returns why the inputs of a matrix cannot be seen; None where they can."""
+    owners = _owners(model, handle)
     if not owners:
-        raise InputError(f"{handle.id} ({handle.name}) is no matrix of the model that the text was to be read by")
-    if handle.layout.stacked or not all(isinstance(module, nn.Linear | Conv1D) for module in owners):
-        kind = "holds stacked experts" if handle.layout.stacked else f"is in a {type(owners[0]).__name__}"
-        raise InputError(
-            f"decomposition whitened of {handle.id}: {handle.name} {kind}, whose inputs cannot be seen from outside; "
-            "take decomposition svd or blocks there"
-        )
-    return owners
+        return f"{handle.name} is no matrix of the model that the text was to be read by"
+    if not handle.layout.stacked and all(isinstance(module, nn.Linear | Conv1D) for module in owners):
+        return None
+    kind = "holds stacked experts" if handle.layout.stacked else f"is in a {type(owners[0]).__name__}"
+    return f"{handle.name} {kind}, whose inputs cannot be seen from outside; take decomposition svd or blocks there"
 
 
 def _bytes(handle: MatrixHandle) -> int:
