@@ -1,14 +1,19 @@
 """The two commands: compose a config, run its job, print what a user can mend without a traceback."""
 
+import math
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
+from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -52,14 +57,24 @@ def _command(name: str) -> None:
     register_schemas()
     sys.argv[1:] = quote_templates(sys.argv[1:])
     given = os.environ.get(FULL_ERROR)
+    refused: list[Exception] = []
 
     def job(config: DictConfig) -> float:
         with _environment(given):  # processes that the job starts are told what the user said
-            return run_job(config)
+            try:
+                return run_job(config)
+            except Exception as error:
+                if given == "1" or _is_job_of_a_sweep() or _message(error) is None:
+                    raise  # Hydra says which job of a sweep it was
+                refused.append(error)
+                _remove_empty_run(Path(HydraConfig.get().runtime.output_dir))
+                return math.nan
 
     try:
         with _environment("1"):  # Hydra hands every error up, and it is printed here
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(job)()
+        for error in refused:
+            raise error
     except (KeyboardInterrupt, SystemExit) as stop:
         if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt):
             raise
@@ -71,6 +86,23 @@ def _command(name: str) -> None:
             raise
         print(f"error: {message}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
+
+
+def _is_job_of_a_sweep() -> bool:
+    return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def _remove_empty_run(folder: Path) -> None:
+    """Removes a run's folder in which only Hydra has written, and the folders above it here that are left empty."""
+    written = (path for path in folder.iterdir() if path.name != ".hydra")
+    if Path.cwd().is_relative_to(folder) or any(path.suffix != ".log" or path.stat().st_size for path in written):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # not empty
+        for parent in folder.parents:
+            if Path.cwd() not in parent.parents:
+                break
+            parent.rmdir()
 
 
 def _message(error: Exception) -> str | None:

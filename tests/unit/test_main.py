@@ -65,12 +65,49 @@ def raises(error):
 
 
 @pytest.mark.parametrize("error", [InputError("mend this"), PermissionError("mend this"), OSError(28, "mend this")])
-def test_what_a_user_can_mend_is_one_line(commanded, error):
-    code, err = commanded(job=raises(error))
+def test_what_a_user_can_mend_is_one_line_and_leaves_nothing(commanded, error, tmp_path):
+    assert commanded(job=raises(error)) == (1, f"error: {error}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_there_stays(commanded, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("kept")
+    for folder in ("mine", "mine/run"):
+        assert commanded(f"hydra.run.dir={folder}", job=raises(InputError("mend this"))) == (1, "error: mend this\n")
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "kept"
+    assert not (tmp_path / "mine" / "run").exists()
+
+
+def test_the_folder_that_one_is_in_stays(commanded, tmp_path):
+    assert commanded("hydra.run.dir=.", job=raises(InputError("mend this"))) == (1, "error: mend this\n")
+    assert tmp_path.is_dir()
+    (tmp_path / "mine" / "empty").mkdir(parents=True)
+    commanded("hydra.run.dir=mine", job=raises(InputError("mend this")))
+    assert (tmp_path / "mine" / "empty").is_dir()
+
+
+def test_what_a_refused_run_has_written_or_logged_stays(commanded, tmp_path):
+    def writes(config):
+        Path(config.paths.output, "half.json").write_text("{}")
+        raise InputError("mend this")
+
+    def logs(config):
+        logging.getLogger("laser_lit").warning("look at this")
+        raise InputError("mend this")
+
+    for job, file in ((writes, "half.json"), (logs, "evaluate.log")):
+        assert commanded(f"hydra.run.dir={file}.d", job=job)[0] == 1
+        assert (tmp_path / f"{file}.d" / file).stat().st_size
+        assert (tmp_path / f"{file}.d" / ".hydra").is_dir()
+
+
+def test_a_job_of_a_sweep_is_named_and_keeps_its_folder(commanded, tmp_path):
+    code, err = commanded("hydra.mode=MULTIRUN", "seed=7", job=raises(InputError("mend this")))
     assert code == 1
-    assert "Traceback" not in err
-    assert "mend this" in err.splitlines()[-1]
-    assert err.splitlines()[-1].startswith("error: ")
+    assert "seed=7" in err
+    assert err.endswith("error: mend this\n")
+    assert list(tmp_path.glob("multirun/*/*/0/.hydra"))
 
 
 def test_what_only_a_programmer_can_mend_has_a_traceback(commanded):
@@ -78,10 +115,11 @@ def test_what_only_a_programmer_can_mend_has_a_traceback(commanded):
         commanded(job=raises(ZeroDivisionError("mend that")))
 
 
-def test_the_traceback_of_every_error_on_request(commanded, monkeypatch):
+def test_the_traceback_of_every_error_on_request(commanded, monkeypatch, tmp_path):
     monkeypatch.setenv(main.FULL_ERROR, "1")
     with pytest.raises(InputError, match="mend this"):
         commanded(job=raises(InputError("mend this")))
+    assert list(tmp_path.glob("outputs/*/*/.hydra"))
 
 
 @pytest.mark.parametrize("given", [None, "0", "1"])
