@@ -19,6 +19,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.models.architecture import field
 from laser_lit.models.factored import read_factored
+from laser_lit.models.refusal import quantized_checkpoint
 from laser_lit.models.source import find_source
 
 Kind = Literal["causal", "masked", "seq2seq"]
@@ -150,10 +151,7 @@ def _refuse_quantized(where: str, config: Any) -> None:
     quantization = getattr(config, "quantization_config", None)
     if quantization:
         method = field(quantization, "quant_method") or "unknown method"
-        raise InputError(
-            f"{where} holds quantized weights ({method}), which cannot be factorized and edited; take the checkpoint "
-            "that they were made from, in float16, bfloat16 or float32 (model.path=, model.dtype=)"
-        )
+        raise quantized_checkpoint(where, method)
 
 
 def _own_classes(config: Any) -> dict[str, str]:
