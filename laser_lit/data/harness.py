@@ -64,7 +64,7 @@ def harness_tasks(config: DataConfig) -> tuple[list[Any], str]:
     import lm_eval
 
     logger = logging.getLogger("lm_eval")
-    logger.setLevel(logger.level or logging.WARNING)  # it tells every step
+    logger.setLevel(logger.level or logging.ERROR)  # it tells every step, and warns of every default
     from datasets.exceptions import DatasetsError
     from jinja2 import TemplateError
 

@@ -27,6 +27,7 @@ from laser_lit.jobs.checks import check_evaluation
 from laser_lit.jobs.harness import HarnessResults, run_harness
 from laser_lit.jobs.laser import configured_stack
 from laser_lit.jobs.write import PIPE_WIDTH
+from laser_lit.models.factored import factored_modules
 from laser_lit.report.terminal import add_row, plain_table
 from laser_lit.tasks.base import SPLITS
 from laser_lit.tasks.language import LanguageTask
@@ -90,6 +91,10 @@ def _check(config: DictConfig) -> None:
         raise InputError(
             f"task=lm_eval search={config.search.name}: search with task=language, then name what was found"
         )
+    if config.export.path is not None:
+        raise InputError(
+            f"task=lm_eval export.path={config.export.path}: export with task=language, then score the folder"
+        )
     if config.data.limit is not None or config.data.max_new_tokens is not None:
         raise InputError(
             "task=lm_eval: the harness has no data.limit and no data.max_new_tokens; data.first_rows works"
@@ -105,6 +110,11 @@ def _scored(config: DictConfig, examples: PairSet, stack: Stack | None) -> Itera
     """Yields our table of all documents, and where the model that was scored lies; it is no longer in memory."""
     with TemporaryDirectory(prefix="laser_lit-") as temporary:
         task = LanguageTask(config, examples)
+        if factored_modules(task.model):
+            raise InputError(
+                f"{config.model.path} has thin factors, which the harness cannot read; make them whole matrices: "
+                f"python -m laser_lit.export {config.model.path} NEW --format dense"
+            )
         table = pd.concat([task.score(stack, split) for split in SPLITS], ignore_index=True)
         place = str(config.model.path)
         if stack is not None:

@@ -146,6 +146,7 @@ def test_a_task_s_accuracy_is_reported_like_any_other(evaluate, gptj, tasks):
         (("data=text",), "the harness has its own tasks"),
         (("search=grid",), "search with task=language"),
         (("data.limit=3",), "data.first_rows works"),
+        ((*EDIT, "export.path=new"), "then score the folder"),
         (("data.task=reads",), "measures perplexity"),
         (("scoring=paper",), "scoring=strict"),
     ],
@@ -156,6 +157,15 @@ def test_what_the_harness_cannot_be_asked_is_refused(command, gptj, tasks, typed
     kept = [text for text in common if text.partition("=")[0] not in overridden]
     said = command("task=lm_eval", *kept, *typed)
     assert (said.code, message in said.err) == (1, True), said.err
+
+
+def test_thin_factors_are_refused_before_the_harness_starts(command, loaded, gptj, tasks, tmp_path):
+    model, _ = loaded
+    thin = export_model(model, Stack([Edit(layer=1, matrix="fc_in", rank=2)]), tmp_path / "thin", "factored").folder
+    typed = [f"model.path={thin}", "data=lm_eval", "data.task=choice", f"data.path={tasks}"]
+    said = command("task=lm_eval", "model=local", *typed, *QUIET)
+    assert said.code == 1
+    assert f"python -m laser_lit.export {thin} NEW --format dense" in said.err
 
 
 def test_folders_with_an_evaluate_py_are_not_searched_by_the_harness(tmp_path):
