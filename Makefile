@@ -62,7 +62,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 # wandb 0.31 requires a beta package that it never imports; the version before it does not.
 LOCK     := $(VENV)-lock
-LOCKED   := 'torch==2.13.0' 'wandb<0.31' '.[dev,launch]'
+LOCKED   := 'torch==2.13.0' 'wandb<0.31' '.[dev,launch,lm-eval]'
 UNWANTED := ^(pip|laser_lit|nvidia-.*|cuda-.*|triton)==
 
 lock: ## work requirements.lock out anew from pyproject.toml
