@@ -146,7 +146,7 @@ def rule_named(text: str) -> Callable[[Tensor, Shape], int]:
         raise unknown_name("rule", text, RULES, "energy:0.9 keeps another share than .95")
     if not colon:
         return RULES[name]
-    if name != "energy" or not re.fullmatch(r"0?\.\d+|1(\.0*)?", share):
+    if name != "energy" or not re.fullmatch(r"0?\.\d+|1(\.0*)?", share) or float(share) == 0:
         raise InputError(f"rule {text}: only energy takes a share, as in energy:0.9, in (0, 1]")
     return lambda S, shape: energy(S, shape, float(share))
 
@@ -168,4 +168,4 @@ def rank_from_rule(rule: str, S: Tensor, shape: Shape, name: str = "the matrix")
         raise InputError(
             f"rule {rule} for {name}: keeps 0 of {len(S)} components; name a rank, or remove it: kind=zero"
         )
-    return min(rank, len(S))
+    return rank
