@@ -27,7 +27,7 @@ from laser_lit.lit.finetuning import Finetuning
 from laser_lit.lit.loggers import finish_loggers, make_loggers
 from laser_lit.lit.trained_model import RECORD, save_trained, take_weights
 from laser_lit.lit.trainer import make_trainer
-from laser_lit.lit.training_checkpoint import saved_weights
+from laser_lit.lit.training_checkpoint import saved_step, saved_weights
 from laser_lit.lit.windows import Windows, cut_windows
 from laser_lit.models.content import content_hash
 from laser_lit.models.finite import refuse_not_finite
@@ -66,15 +66,14 @@ def run(config: DictConfig) -> float:
     target = (folder / name if config.finetune.path is None else Path(config.finetune.path)).resolve()
     record = _finished(folder, target)
     if record is not None:
-        if lead.is_global_zero:
-            print_finetuning(record)
-            print(f"  trained before; remove {record['path']} to train again")  # noqa: T201
+        print_finetuning(record, f"trained before; remove {record['path']} to train again")
         return result_of(record)
     check_new_folder("finetune.path", target)
     training = Finetuning(_settings(config), windows, config.seed, folder / CHECKPOINT)
     if not lead.is_global_zero:
         return result_of(finetune_record(text, windows, unfrozen, training.fit(model, config.trainer), config))
     with _alone(folder):
+        _announce(training)
         loggers = _loggers(config)
         curve = training.fit(model, config.trainer, loggers)
         del model
@@ -171,6 +170,12 @@ def _alone(folder: Path) -> Iterator[None]:
             yield
     except Timeout as error:
         raise InputError(f"another process is at this very training, in {folder}; wait for it") from error
+
+
+def _announce(training: Finetuning) -> None:
+    step, folder = saved_step(training.checkpoint), training.checkpoint.parent
+    begins = f"goes on after step {step:,} of {training.settings.steps:,}" if step else "begins"
+    print(f"training {begins}; its checkpoint is kept in {folder}", flush=True)  # noqa: T201
 
 
 def _loggers(config: DictConfig) -> list[Logger]:

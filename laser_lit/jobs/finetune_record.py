@@ -68,11 +68,12 @@ def result_of(record: Record) -> float:
     return float(record["validation_loss" if record["data"]["held_out_windows"] else "train_loss"]["last"])
 
 
-def print_finetuning(record: Record) -> None:
+def print_finetuning(record: Record, *notes: str) -> None:
     """Prints a short table and where the model is.
 
     Args:
         record: as from `finetune_record`.
+        notes: lines to end with.
     """
     unfrozen, data = record["unfrozen"], record["data"]
     table = plain_table("Loss, nats a token")
@@ -90,9 +91,10 @@ def print_finetuning(record: Record) -> None:
         f"{record['steps']:,} steps on {data['train_windows']:,} windows of {data['window']} tokens, "
         f"{data['held_out_windows']:,} windows held out",
         f"trained {unfrozen['trained']:,} of {unfrozen['total']:,} parameters ({share:.1%}) in "
-        f"{len(unfrozen['names'])} tensors; all others are as they were",
+        f"{len(unfrozen['names'])} tensors{'; all others are as they were' if share < 1 else ''}",
         *(f"{' and '.join(names)} are one tensor, which trained under all its names" for names in unfrozen["shared"]),
         f"model: {record['path']}",
+        *notes,
     ]
     for line in lines:
         console.print(f"  {line}", highlight=False, soft_wrap=True)

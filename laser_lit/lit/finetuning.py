@@ -1,6 +1,7 @@
 """Training of some of a model's parameters under Lightning, from a checkpoint on where there is one."""
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from transformers import PreTrainedModel
 
 from laser_lit.config import TrainerConfig
@@ -63,6 +65,8 @@ class Finetuning:
             try:
                 resumed = str(self.checkpoint) if step else None
                 lightning.fit(module, self._batches(step, lightning), ckpt_path=resumed, weights_only=True)
+            except SIGTERMException as stop:
+                raise SystemExit(128 + signal.SIGTERM) from stop  # Lightning would leave with 0, as if it had ended
             except torch.OutOfMemoryError as error:
                 raise InputError(
                     f"finetune.batch_size {self.settings.batch_size}: {lightning.strategy.root_device} is out of "

@@ -111,6 +111,7 @@ def freeze_except(model: nn.Module, patterns: Iterable[str] | None) -> Unfrozen:
     """Returns what trains, having set `requires_grad` of every parameter.
 
     A tensor that has several names (input and output embeddings that are tied) trains when any of them is unfrozen.
+    Names may leave out the prefix of the base model (`transformer.`), as the checkpoints of base models do.
 
     Args:
         model: any module whose weights are floating point.
@@ -120,7 +121,8 @@ def freeze_except(model: nn.Module, patterns: Iterable[str] | None) -> Unfrozen:
         InputError: a pattern that matches no parameter; the nearest names are listed.
     """
     tensors = dict(model.named_parameters(remove_duplicate=False))
-    chosen = set(tensors) if patterns is None else _chosen(tuple(patterns), list(tensors))
+    prefix = f"{getattr(model, 'base_model_prefix', '')}."
+    chosen = set(tensors) if patterns is None else _chosen(tuple(patterns), list(tensors), prefix)
     aliases: dict[int, list[str]] = {}
     for name, tensor in tensors.items():
         aliases.setdefault(id(tensor), []).append(name)
@@ -137,10 +139,11 @@ def freeze_except(model: nn.Module, patterns: Iterable[str] | None) -> Unfrozen:
     )
 
 
-def _chosen(patterns: Sequence[str], names: list[str]) -> set[str]:
+def _chosen(patterns: Sequence[str], names: list[str], prefix: str) -> set[str]:
     chosen: set[str] = set()
+    inside = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
     for pattern in patterns:
-        found = matched(pattern, names)
+        found = matched(pattern, names) or [prefix + name for name in matched(pattern, inside)]
         if not found:
             raise InputError(
                 f"{pattern!r} in {KEY} matches no parameter; nearest: {', '.join(_nearest(pattern, names))} "

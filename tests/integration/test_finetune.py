@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 import transformers
+from filelock import FileLock
 from safetensors.torch import load_file
 
 from laser_lit import main
@@ -78,7 +79,7 @@ def test_a_finished_training_typed_again_says_so(train, typed):
     again = train(*typed)
     assert again.code == 0, again.err
     assert "trained before; remove" in again.out
-    assert first.out.splitlines()[:9] == again.out.splitlines()[:9]
+    assert first.out.splitlines()[1:10] == again.out.splitlines()[:9]
     assert trained().stat().st_mtime_ns == before
     shutil.rmtree(trained())
     assert "trained before" not in train(*typed).out
@@ -175,6 +176,16 @@ def test_folders_in_use_are_refused(train, typed, tmp_path):
     assert "not empty" in said.err
 
 
+def test_one_training_has_one_process(train, typed):
+    train(*typed)
+    shutil.rmtree(trained())
+    (lock,) = Path("results").rglob("lock")
+    with FileLock(lock):
+        said = train(*typed)
+    assert said.code == 1
+    assert "another process is at this very training" in said.err
+
+
 def test_questions_and_the_built_in_model_are_refused(train, typed, files, bert):
     refused(train(*typed, *files["token"]), "data=counterfact asks questions", "data=text")
     refused(train("task=finetune"), "python train.py alone trains the built-in model")
@@ -184,8 +195,8 @@ def test_questions_and_the_built_in_model_are_refused(train, typed, files, bert)
 
 
 def test_a_pattern_without_a_match_names_the_nearest(train, typed, tmp_path):
-    (tmp_path / "unfrozen.yaml").write_text("unfrozen_parameters:\n- h.1.mlp.fc_in\n")
-    refused(train(*typed), "'h.1.mlp.fc_in'", "nearest: transformer.h.1.mlp.fc_in")
+    (tmp_path / "unfrozen.yaml").write_text("unfrozen_parameters:\n- h.1.mlp.fc_inn\n")
+    refused(train(*typed), "'h.1.mlp.fc_inn'", "nearest: transformer.h.1.mlp.fc_in")
 
 
 def test_a_training_that_diverges_says_so(train, typed):
@@ -218,9 +229,16 @@ def test_spectrums_list_on_a_trained_model(train, shared):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_a_killed_training_goes_on_to_the_same_bits(train, typed, tmp_path, precision):
-    line = [*typed, f"finetune.precision={precision}", "finetune.steps=400", "finetune.save_every=5"]
+@pytest.mark.parametrize(
+    ("precision", "sent", "code"),
+    [
+        ("32-true", signal.SIGKILL, -signal.SIGKILL),
+        ("bf16-mixed", signal.SIGTERM, 128 + signal.SIGTERM),
+        ("bf16-true", signal.SIGINT, 128 + signal.SIGINT),
+    ],
+)
+def test_a_training_that_was_stopped_goes_on_to_the_same_bits(train, typed, precision, sent, code):
+    line = [*typed, f"finetune.precision={precision}", "finetune.steps=200", "finetune.save_every=5"]
     train(*line, "paths.results=whole")
     process = start(*line, "paths.results=twice", cwd=Path.cwd())
     try:
@@ -228,11 +246,13 @@ def test_a_killed_training_goes_on_to_the_same_bits(train, typed, tmp_path, prec
             pass
         assert process.poll() is None
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        os.killpg(process.pid, sent)
+        process.communicate(timeout=100)
+    assert process.returncode == code
     assert not list(Path("twice").rglob("*-finetuned"))
     said = train(*line, "paths.results=twice")
     assert said.code == 0, said.err
+    assert "training goes on after step " in said.out
     assert_same(trained(Path("whole")), trained(Path("twice")))
 
 

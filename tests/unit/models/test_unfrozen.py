@@ -121,8 +121,13 @@ def test_a_pattern_without_a_match_is_named_with_what_is_near():
         freeze_except(model, ["model.norm", "model.layers.1.mlp.up_prj"])
     assert "nearest: model.layers.1.mlp.up_proj" in str(e.value)
     with pytest.raises(InputError, match=r"nearest: model\.layers\.0\.mlp\.up_proj"):
-        freeze_except(model, ["layers.0.mlp.up_proj"])
+        freeze_except(model, ["0.mlp.up_proj"])
     assert all(weight.requires_grad for weight in model.parameters()), "an error changes nothing"
+
+
+def test_the_prefix_of_the_base_model_may_be_left_out():
+    model = FAMILIES["gpt2"]()
+    assert freeze_except(model, ["h.1.ln_1"]).names == ("transformer.h.1.ln_1.weight", "transformer.h.1.ln_1.bias")
 
 
 def test_stacked_experts_train_together():
