@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from laser_lit.linalg import noise
+from laser_lit.linalg.marchenko_pastur import noise_level_iqr
 from laser_lit.linalg.noise import gavish_donoho, mp_iqr, mp_iqr_plain, mp_median
 
 SHAPES = [(64, 64), (64, 172), (300, 60), (96, 96)]
@@ -59,6 +60,15 @@ def test_cuts_go_with_the_unit_and_not_with_the_orientation(rule: noise.Rule) ->
 def test_sigma_is_that_of_the_entries(rule: noise.Rule) -> None:
     S = torch.linalg.svdvals(torch.randn(600, 400, generator=torch.Generator().manual_seed(6), dtype=torch.float64))
     assert rule(S * 0.02, (600, 400)).sigma == pytest.approx(0.02, rel=0.03)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_iterated_edge_is_that_of_the_bulk(shape: tuple[int, int]) -> None:
+    S = spectra(shape, 8)[0]
+    cut, rest = mp_iqr(S, shape), (shape[0] - 8, shape[1] - 8)
+    assert cut.rank == 8
+    assert cut.sigma == pytest.approx(noise_level_iqr(S[8:], rest, 1.5))
+    assert cut.threshold == pytest.approx(cut.sigma * (sqrt(rest[0]) + sqrt(rest[1])))
 
 
 def test_the_iteration_ends_where_nothing_is_left_to_take_out() -> None:

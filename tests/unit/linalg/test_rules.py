@@ -31,6 +31,7 @@ def test_laser_rmt_goes_by_the_interquartile_range() -> None:
     assert RULES["laser_rmt"](S, (5, 5)) == 3
     assert RULES["laser_rmt"](S / 2, (5, 20)) == 3
     assert RULES["laser_rmt"](S.where(S != 3, 2.5), (5, 5)) == 2
+    assert RULES["laser_rmt"](S.where(S != 3, 2.5), (20, 5)) == 3
 
 
 @pytest.mark.parametrize("method", ["exact", "gram"])
