@@ -10,12 +10,12 @@ from rich.padding import Padding
 from laser_lit.errors import InputError
 from laser_lit.export.stream import EditedCheckpoint, edit_checkpoint
 from laser_lit.export.wording import in_words, megabytes
+from laser_lit.jobs.built_in import ensure_built_in
 from laser_lit.jobs.checks import check_model
 from laser_lit.jobs.evaluate import recorded
 from laser_lit.jobs.export import check_target, origin_of
 from laser_lit.jobs.laser import configured_stack
 from laser_lit.jobs.write import PIPE_WIDTH
-from laser_lit.lit.facts_training import ensure_facts_model, facts_training
 from laser_lit.models.checkpoint import open_checkpoint
 from laser_lit.report.tables import edits_table
 from laser_lit.tasks.language import model_id
@@ -35,9 +35,7 @@ def run(config: DictConfig) -> float:
     stack = laser.stack
     if stack is None:
         raise InputError("task=edit_checkpoint with laser=none: nothing is edited; name edits, or laser=file")
-    if config.model.facts is not None and config.model.path is None:
-        training = facts_training({**config.model.facts, "world": config.data.world})
-        config.model.path = str(ensure_facts_model(training, progress=config.trainer.progress_bar))
+    ensure_built_in(config)
     start = time.perf_counter()
     checkpoint = open_checkpoint(config.model.path, config.model.revision, config.model.architecture, BESIDE)
     laser = laser.on(checkpoint.matrices)

@@ -3,10 +3,10 @@
 from omegaconf import DictConfig
 
 from laser_lit.data.registry import load_data
+from laser_lit.jobs.built_in import ensure_built_in
 from laser_lit.jobs.checks import check_evaluation
 from laser_lit.jobs.evaluate import run_task
 from laser_lit.jobs.laser import configured_stack
-from laser_lit.lit.facts_training import ensure_facts_model, facts_training
 from laser_lit.tasks.language import LanguageTask
 from laser_lit.tasks.several import several
 
@@ -20,8 +20,6 @@ def run(config: DictConfig) -> float:
     check_evaluation(config)
     laser = configured_stack(config) if config.search.name == "none" else None
     examples = load_data(config.data)
-    if config.model.facts is not None:
-        training = facts_training({**config.model.facts, "world": config.data.world})
-        config.model.path = str(ensure_facts_model(training, progress=config.trainer.progress_bar))
+    ensure_built_in(config)
     task = LanguageTask(config, examples)
     return run_task(several(config, task, config.search.also) if config.search.also else task, laser, config)

@@ -23,9 +23,10 @@ from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
 from laser_lit.export.write import export_model
 from laser_lit.files import write_text_atomic
+from laser_lit.jobs.calibration import calibrated
 from laser_lit.jobs.checks import check_evaluation
 from laser_lit.jobs.harness import HarnessResults, run_harness
-from laser_lit.jobs.laser import configured_stack
+from laser_lit.jobs.laser import ConfiguredStack, configured_stack
 from laser_lit.jobs.write import PIPE_WIDTH
 from laser_lit.models.factored import factored_modules
 from laser_lit.report.terminal import add_row, plain_table
@@ -66,7 +67,7 @@ def run(config: DictConfig) -> float:
         InputError: for anything in the config that does not go together, or where the harness fails.
     """
     _check(config)
-    stack = configured_stack(config).stack
+    laser = configured_stack(config)
     examples = load_data(config.data)
     if not isinstance(examples, PairSet):
         raise InputError(
@@ -74,7 +75,7 @@ def run(config: DictConfig) -> float:
             "run the harness itself (docs/lm_eval.md)"
         )
     metric = "acc_norm" if config.normalize_choices and examples.scoring == "choice" else METRICS[examples.scoring]
-    with _scored(config, examples, stack) as (table, model):
+    with _scored(config, examples, laser) as (table, model, stack):
         theirs = run_harness(config, model)
     rows = compare_tables(table, theirs, metric)
     _write(config, rows, theirs, stack)
@@ -106,8 +107,10 @@ def _check(config: DictConfig) -> None:
 
 
 @contextmanager
-def _scored(config: DictConfig, examples: PairSet, stack: Stack | None) -> Iterator[tuple[pd.DataFrame, str]]:
-    """Yields our table of all documents, and where the model that was scored lies; it is no longer in memory."""
+def _scored(
+    config: DictConfig, examples: PairSet, laser: ConfiguredStack
+) -> Iterator[tuple[pd.DataFrame, str, Stack | None]]:
+    """Yields our table of all documents, where the model that was scored lies (no longer in memory), and its stack."""
     with TemporaryDirectory(prefix="laser_lit-") as temporary:
         task = LanguageTask(config, examples)
         if factored_modules(task.model):
@@ -115,6 +118,7 @@ def _scored(config: DictConfig, examples: PairSet, stack: Stack | None) -> Itera
                 f"{config.model.path} has thin factors, which the harness cannot read; make them whole matrices: "
                 f"python -m laser_lit.export {config.model.path} NEW --format dense"
             )
+        stack = calibrated(laser.on(task.matrices), task, config).stack
         table = pd.concat([task.score(stack, split) for split in SPLITS], ignore_index=True)
         place = str(config.model.path)
         if stack is not None:
@@ -124,7 +128,7 @@ def _scored(config: DictConfig, examples: PairSet, stack: Stack | None) -> Itera
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        yield table, place
+        yield table, place, stack
 
 
 def compare_tables(table: pd.DataFrame, theirs: HarnessResults, metric: str) -> list[Comparison]:

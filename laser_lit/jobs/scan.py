@@ -13,6 +13,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from laser_lit.config import plain
 from laser_lit.errors import InputError
+from laser_lit.jobs.built_in import ensure_built_in
 from laser_lit.report.scan_figures import scan_figures
 from laser_lit.report.scan_page import write_scan_page
 from laser_lit.report.scan_summary import render_summary
@@ -63,10 +64,8 @@ def _model(config: DictConfig) -> tuple[str, str]:
     """Returns where the model is and what to call it; the built-in one is trained when it is missing."""
     model = config.model
     if model.facts is not None and model.path is None:
-        from laser_lit.lit.facts_training import ensure_facts_model, facts_training
-
-        training = facts_training({**model.facts, "world": config.data.world})
-        return str(ensure_facts_model(training, progress=config.trainer.progress_bar)), str(model.name)
+        ensure_built_in(config)
+        return str(model.path), str(model.name)
     if model.path is None:
         raise InputError(f"model={model.name} needs model.path=DIR, a folder in transformers' format or a hub id")
     folder = Path(model.path).expanduser()

@@ -12,6 +12,7 @@ from lm_eval_tasks import save_tasks
 
 from laser_lit import Edit, Stack, find_matrices, load_model
 from laser_lit.data.registry import load_data
+from laser_lit.errors import InputError
 from laser_lit.export.write import export_model
 from laser_lit.jobs.harness import harness_environment, read_results
 from laser_lit.jobs.lm_eval import compare_tables
@@ -157,6 +158,18 @@ def test_what_the_harness_cannot_be_asked_is_refused(command, gptj, tasks, typed
     kept = [text for text in common if text.partition("=")[0] not in overridden]
     said = command("task=lm_eval", *kept, *typed)
     assert (said.code, message in said.err) == (1, True), said.err
+
+
+def test_what_smoothing_leaves_alone_is_no_edit_of_the_model_that_the_harness_gets(
+    command, gptj, tasks, tmp_path, monkeypatch
+):
+    def no_harness(config, model):
+        raise InputError(f"asked about {Path(model).name}")
+
+    monkeypatch.setattr("laser_lit.jobs.lm_eval.run_harness", no_harness)
+    typed = ["model=local", f"model.path={gptj}", "laser=svd_smoothing", "laser.method=rmt", "laser.layer=all"]
+    typed += ["laser.matrix=all", "data=lm_eval", "data.task=choice", f"data.path={tasks}", *QUIET]
+    assert command("task=lm_eval", *typed).err == "error: asked about model\n"
 
 
 def test_thin_factors_are_refused_before_the_harness_starts(command, loaded, gptj, tasks, tmp_path):
