@@ -71,6 +71,20 @@ def test_the_iterated_edge_is_that_of_the_bulk(shape: tuple[int, int]) -> None:
     assert cut.threshold == pytest.approx(cut.sigma * (sqrt(rest[0]) + sqrt(rest[1])))
 
 
+def test_the_edge_is_found_again_until_the_bulk_stays_the_same() -> None:
+    S = torch.arange(1, 65, dtype=torch.float64) ** -1.5
+    assert mp_median(S, (64, 172)).rank == 22
+    assert mp_iqr(S, (64, 172)).rank == 16
+    no_bulk = torch.arange(1, 65, dtype=torch.float64) ** -0.5
+    assert mp_iqr(no_bulk, (64, 172)).rank == 64
+
+
+def test_the_optimal_threshold_is_above_the_edge() -> None:
+    S = spectra((64, 64), 4)[0]
+    assert gavish_donoho(S, (64, 64)).threshold == pytest.approx(mp_median(S, (64, 64)).threshold * 2 / sqrt(3))
+    assert gavish_donoho(S, (64, 64)).sigma == mp_median(S, (64, 64)).sigma
+
+
 def test_the_iteration_ends_where_nothing_is_left_to_take_out() -> None:
     S = torch.tensor([2.0**-i for i in range(30)], dtype=torch.float64)
     assert 0 < mp_iqr(S, (30, 30)).rank <= 30
