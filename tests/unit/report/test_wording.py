@@ -54,6 +54,16 @@ def test_less_log_loss_is_better_and_flags_are_no_numbers():
         ),
         (AppliedEdit(3, "fc_in", "w", None, None, "zero", 1.0, expert=5), "layer 3 fc_in expert 5", "zeroed"),
         (AppliedEdit(3, "fc_in", "w", None, 0.25, "prune", 0.2), "layer 3 fc_in", "keeps 25.0 % of the entries"),
+        (
+            AppliedEdit(3, "fc_in", "w", 4, 0.25, "low_rank", 0.2, d=16, decomposition="whitened"),
+            "layer 3 fc_in",
+            "rank 4 of 16 whitened",
+        ),
+        (
+            AppliedEdit(3, "fc_in", "w", 4, 0.25, "high_order", 0.2, d=16, decomposition="blocks", blocks=2),
+            "layer 3 fc_in",
+            "without the first 4 of 16 in 2 blocks",
+        ),
     ],
 )
 def test_edits_are_named_in_words(edit: AppliedEdit, name: str, kept: str):
