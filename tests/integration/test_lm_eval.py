@@ -169,7 +169,7 @@ def test_what_smoothing_leaves_alone_is_no_edit_of_the_model_that_the_harness_ge
     monkeypatch.setattr("laser_lit.jobs.lm_eval.run_harness", no_harness)
     typed = ["model=local", f"model.path={gptj}", "laser=svd_smoothing", "laser.method=rmt", "laser.layer=all"]
     typed += ["laser.matrix=all", "data=lm_eval", "data.task=choice", f"data.path={tasks}", *QUIET]
-    assert command("task=lm_eval", *typed).err == "error: asked about model\n"
+    assert command("task=lm_eval", *typed).err.endswith("error: asked about model\n")
 
 
 def test_thin_factors_are_refused_before_the_harness_starts(command, loaded, gptj, tasks, tmp_path):
