@@ -1,5 +1,6 @@
 """A checkpoint's files under a stack, without the model: copied, and edited where the matrices lie in them."""
 
+import re
 import shutil
 from collections import Counter
 from copy import copy
@@ -68,6 +69,15 @@ def edit_checkpoint(checkpoint: Checkpoint, stack: Stack, path: Path | str, orig
         stack.save(folder / MANIFEST, rows, {"id": origin.id, "revision": origin.revision})
         write_card(folder, exported, origin, rows)
     return EditedCheckpoint(replace(exported, folder=Path(path)), rows, weight_bytes(checkpoint.folder))
+
+
+def peak_memory() -> int | None:
+    """Returns the most memory that this process has had resident, in bytes; None where the system does not tell."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return None
+    kilobytes = re.search(r"VmHWM:\s*(\d+) kB", status.read_text(encoding="ascii"))
+    return None if kilobytes is None else int(kilobytes[1]) * 1024  # getrusage counts the parent's memory too
 
 
 def _copy(checkpoint: Checkpoint, folder: Path) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.padding import Padding
 
 from laser_lit.errors import InputError
-from laser_lit.export.stream import EditedCheckpoint, edit_checkpoint
+from laser_lit.export.stream import EditedCheckpoint, edit_checkpoint, peak_memory
 from laser_lit.export.wording import in_words, megabytes
 from laser_lit.jobs.built_in import ensure_built_in
 from laser_lit.jobs.checks import check_model
@@ -75,16 +75,6 @@ def _print(edited: EditedCheckpoint, notes: tuple[str, ...], seconds: float) -> 
         console.print(f"  ! {note}", style="yellow", highlight=False, markup=False)
     print(in_words(edited.exported))  # noqa: T201
     sizes = f"{megabytes(edited.bytes_before)} of weights before, {megabytes(edited.exported.bytes)} after"
-    peak = _peak()
+    peak = peak_memory()
     memory = "" if peak is None else f", at most {megabytes(peak)} of memory"
     print(f"    {sizes}; {seconds:,.1f} s{memory}")  # noqa: T201
-
-
-def _peak() -> int | None:
-    """Returns the largest memory that this process has held, in bytes; None where the system does not tell."""
-    try:
-        from resource import RUSAGE_SELF, getrusage
-    except ImportError:  # Windows
-        return None
-    most = getrusage(RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
