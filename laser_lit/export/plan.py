@@ -67,8 +67,6 @@ def why_not_thin(write: Write) -> str | None:
         return None
     if row.kind != "low_rank":
         return f"{row.kind} leaves no low rank"
-    if (row.blocks or 1) > 1:
-        return f"each of its {row.blocks} blocks of rows has a subspace of its own"
     rank = row.rank if write.thin is None else len(write.thin[1])
     if rank is not None and not is_smaller(rank, row.shape):
         entries = f"{rank * sum(row.shape):,} entries, the matrix has {row.shape[0] * row.shape[1]:,}"
