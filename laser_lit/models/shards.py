@@ -171,7 +171,9 @@ def _stored(file: Path, name: str, entry: Any, start: int) -> StoredTensor:
             raise InputError(f"{name} in {file} is stored as {dtype}, which this program does not read")
         stored = StoredTensor(name, file, DTYPES[dtype], shape, start + begin)
         sound = begin >= 0 and stored.bytes == end - begin
-    except (KeyError, TypeError) as error:
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
         raise _broken(file, f"its header's entry {name!r} is not one of a tensor") from error
     if not sound:
         raise _broken(file, f"its header gives {name!r} {end - begin} bytes, and its shape {stored.bytes}")

@@ -102,6 +102,7 @@ def test_a_file_that_loses_bytes_after_it_was_opened(folder: Path) -> None:
         (b"[1, 2]", "is not a mapping"),
         (b'{"x": {"dtype": "F32"}}', "'x' is not one of a tensor"),
         (b'{"x": 3}', "'x' is not one of a tensor"),
+        (b'{"x": {"dtype": "F32", "shape": [2], "data_offsets": [0]}}', "'x' is not one of a tensor"),
         (b'{"x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}', "gives 'x' 4 bytes, and its shape 8"),
         (b'{"x": {"dtype": "F4", "shape": [2], "data_offsets": [0, 1]}}', "is stored as F4"),
         (b'{"x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}', "cut short"),
