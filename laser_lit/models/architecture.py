@@ -17,7 +17,8 @@ GROUPS = {"attn": MATRICES[:4], "mlp": MATRICES[4:], "all": MATRICES}
 PARTS = ("encoder", "decoder", "cross")
 STORED = (("out", "in"), ("in", "out"), ("expert", "out", "in"), ("expert", "in", "out"))
 
-_FILE_KEYS = {"model_types", "like", "defaults", "prefix", "disk_prefix", "layers", "disk_layers", "tensors", "parts"}
+_FILE_KEYS = {"model_types", "like", "defaults", "prefix", "disk_prefix", "renamed"}
+_FILE_KEYS |= {"layers", "disk_layers", "tensors", "parts"}
 _PART_KEYS = {"layers", "disk_layers", "tensors"}
 _TENSOR_KEYS = {"name", "holds", "stored", "interleaved_by", "disk", "when", "optional"}
 
@@ -93,6 +94,7 @@ class Architecture:
         parts: one unnamed part, or encoder, decoder and cross.
         defaults: for config fields that a config.json may leave out, what transformers takes: the first that is there
             of other fields, by name, and values.
+        renamed: parts of names on disk and what they are in memory, for tensors that are not in the map.
     """
 
     name: str
@@ -101,6 +103,13 @@ class Architecture:
     disk_prefix: str
     parts: tuple[Part, ...]
     defaults: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+
+    def memory_name(self, disk_name: str) -> str:
+        """Returns the name in memory of a tensor that is not in the map."""
+        for on_disk, in_memory in self.renamed:
+            disk_name = disk_name.replace(on_disk, in_memory)
+        return disk_name
 
     def filled(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Returns a config.json's content with the fields that it leaves out or sets to null filled in.
@@ -190,6 +199,7 @@ class _Reader:
             disk_prefix=content.get("disk_prefix", prefix),
             parts=tuple(self.parts(content)),
             defaults=tuple(self.defaults(content.get("defaults", {}))),
+            renamed=tuple(self.mapping(content.get("renamed", {}), None, "`renamed`").items()),
         )
 
     def defaults(self, content: object) -> list[tuple[str, tuple[Any, ...]]]:

@@ -19,7 +19,7 @@ class Item:
     """One matrix to measure, or a tensor that cannot be.
 
     Attributes:
-        name: of the tensor, or of the parameter that holds the matrix.
+        name: of the parameter that holds the matrix, once the model is in memory.
         kind: of its module, as from `kind_of`.
         id: which matrix; None for what no architecture file names, such as embeddings.
         shape: (out, in) of a matrix.
@@ -86,7 +86,8 @@ def _on_disk(checkpoint: Checkpoint, matrices: str | Sequence[str] | None) -> Su
         stored = [tensor for tensors in checkpoint.other.values() for tensor in tensors]
         order = {name: place for place, name in enumerate(checkpoint.tensors)}
         stored.sort(key=lambda tensor: order[tensor.name])
-        items += [_other(tensor.name, tensor.shape, tensor.dtype, tensor.read) for tensor in stored]
+        named = checkpoint.family.memory_name if checkpoint.family else str
+        items += [_other(named(tensor.name), tensor.shape, tensor.dtype, tensor.read) for tensor in stored]
     name = checkpoint.family.name if checkpoint.family else None
     return Subject(checkpoint.where, name, items, _vectors(checkpoint.tensors))
 

@@ -90,7 +90,7 @@ def pick_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
-        torch.empty(0, device=found)
+        torch.zeros(1, device=found).item()  # the meta device has no numbers
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {device!r}: not on this machine; allowed: auto, cpu, cuda, cuda:N") from error
     return found
@@ -105,9 +105,9 @@ def _row(item: Item, settings: dict[str, Any], device: torch.device, measured: M
         return known
     try:
         W = W.to(device)
-        S = singular_values(W, item.name)
+        S = singular_values(W, "it")
         randomize, seed = settings["randomize"], settings["seed"] or 0
-        measures = measure(W, S=S, randomize=randomize, seed=seed, name=item.name)
+        measures = measure(W, S=S, randomize=randomize, seed=seed)
     except InputError as error:  # such as NaN entries: the others are measured nevertheless
         return str(error)
     density = spectral_density(S, (W.shape[0], W.shape[1]), measures.mp_median_sigma)

@@ -79,7 +79,7 @@ def write_unfrozen(path: Path, table: pd.DataFrame, percent: float, vectors: Ite
 def _columns(table: pd.DataFrame) -> Iterable[tuple[str, str, float, bool]]:
     if table.empty:
         return []
-    ratios = table["snr_ratio"].astype(float).fillna(-inf)
+    ratios = table["snr_ratio"].astype(float).fillna(0.0)  # a matrix of zeros has none
     return zip(table["kind"], table["name"], ratios, table["snr_is_infinite"], strict=True)
 
 

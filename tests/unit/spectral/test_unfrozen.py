@@ -1,5 +1,6 @@
 """unfrozen.yaml: which modules, and in which form."""
 
+from math import inf
 from pathlib import Path
 
 import pandas as pd
@@ -42,6 +43,11 @@ def test_shares_are_exact() -> None:
 def test_infinite_comes_first_missing_last_and_ties_keep_their_order() -> None:
     chosen = unfrozen_modules(table(up=[1.0, None, float("inf"), 1.0, float("inf")]), 100)
     assert [name[13] for name in chosen["up"]] == ["2", "4", "0", "3", "1"]
+
+
+def test_a_fused_tensor_with_an_infinite_and_a_missing_ratio_is_ranked() -> None:
+    fused = pd.concat([table(qkv=[1.0, inf, 2.0]), table(qkv=[1.0, None, 2.0])])
+    assert [name[13] for name in unfrozen_modules(fused, 100)["qkv"]] == ["1", "2", "0"]
 
 
 def test_a_fused_tensor_counts_once_by_the_mean_of_its_matrices() -> None:
