@@ -63,5 +63,7 @@ def test_the_density_integrates_to_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_to_fit() -> None:
+    outlier = torch.tensor([1000.5] + [0.5] * 1999, dtype=torch.float64).sqrt()  # points a distance of 1 apart
+    assert fit_bulk(outlier, (2000, 4000)) is None
     assert fit_bulk(torch.zeros(9), (9, 20)) is None
     assert RULES["ww_rmt"](torch.zeros(9), (9, 20)) == 0

@@ -66,6 +66,14 @@ def test_the_unit_of_eigenvalues_is_no_matter_above_the_smallest(scale: float) -
     assert scaled.xmin == pytest.approx(fit.xmin * scale)
 
 
-@pytest.mark.parametrize("values", [[1.0] * 50, [1e-6] * 50, [1.0, 2.0, 3.0], [0.0] * 9, []])
+def test_eight_eigenvalues_above_the_smallest_are_enough() -> None:
+    others = [1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0]
+    fit = fit_power_law(torch.tensor([1.1e-5, *others], dtype=torch.float64))
+    assert fit is not None
+    assert (fit.n, fit.xmin) == (8, 1.1e-5)
+    assert fit_power_law(torch.tensor([1e-5, *others], dtype=torch.float64)) is None
+
+
+@pytest.mark.parametrize("values", [[1.0] * 50, [0.3] * 50, [0.7] * 9, [1e-6] * 50, [1.0, 2.0, 3.0], [0.0] * 9, []])
 def test_where_there_is_no_tail_there_is_no_fit(values: list[float]) -> None:
     assert fit_power_law(torch.tensor(values, dtype=torch.float64)) is None

@@ -40,6 +40,14 @@ def test_slabs_and_blocks_add_up(shape: tuple[int, int], slab: int, monkeypatch:
     np.testing.assert_allclose(singular_values(W).numpy(), exact(W), rtol=1e-9)
 
 
+@pytest.mark.parametrize("shape", [(9, 40), (40, 9)])
+def test_the_gram_matrix_is_that_of_the_short_side(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    gram, sides = spectrum._gram, []
+    monkeypatch.setattr(spectrum, "_gram", lambda W, scale: sides.append(len(W)) or gram(W, scale))
+    singular_values(torch.randn(shape, generator=torch.Generator().manual_seed(6)))
+    assert sides == [9]
+
+
 @pytest.mark.parametrize("scale", [1e-40, 1e-20, 1e30])
 def test_squares_neither_overflow_nor_vanish(scale: float) -> None:
     W = torch.randn(20, 30, generator=torch.Generator().manual_seed(2)).double() * scale * scale
