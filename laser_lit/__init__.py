@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from laser_lit.edits.edit import Edit
     from laser_lit.edits.stack import Stack
     from laser_lit.errors import InputError
+    from laser_lit.export.write import export_model
     from laser_lit.linalg.svd import Factors, factorize
     from laser_lit.models.load import load_model
     from laser_lit.models.matrices import MatrixId, MatrixMap, find_matrices
@@ -30,6 +31,7 @@ _HOMES = {
     "Stack": "laser_lit.edits.stack",
     "calibrate": "laser_lit.scoring.covariance",
     "compare": "laser_lit.results.compare",
+    "export_model": "laser_lit.export.write",
     "factorize": "laser_lit.linalg.svd",
     "find_matrices": "laser_lit.models.matrices",
     "load_data": "laser_lit.data.registry",
@@ -48,6 +50,7 @@ __all__ = [
     "Stack",
     "calibrate",
     "compare",
+    "export_model",
     "factorize",
     "find_matrices",
     "load_data",
