@@ -1,6 +1,7 @@
 """What is refused of `export` before anything is loaded, and what the card is told."""
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 
 from laser_lit.errors import InputError
 from laser_lit.jobs import edit_checkpoint
@@ -73,7 +74,8 @@ def test_edit_checkpoint_wants_edits(config):
         edit_checkpoint.run(config(*EDIT[:3], "export.path=new"))
 
 
-def test_the_card_says_where_the_model_came_from(config):
+def test_the_card_says_where_the_model_came_from(config, monkeypatch):
+    monkeypatch.setattr(HydraConfig, "initialized", lambda: False)  # other tests leave theirs behind
     made = config("model=local", "model.path=used")
     origin = origin_of(made, "name", "found")
     assert (origin.id, origin.provenance, origin.on_hub, origin.folder.name) == ("name", "found", False, "used")
