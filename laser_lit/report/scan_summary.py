@@ -56,9 +56,9 @@ def _kind(rows: pd.DataFrame) -> Kind:
     ratios = rows["snr_ratio"].astype(float)
     full = rows["shape"].map(min)
     kept = tuple(f"{100 * (rows[rule].astype(float) / full).median():.0f} %" for rule in _RULES)
-    low = rows.loc[ratios.idxmin()] if ratios.notna().any() else first
-    high = first if rows["snr_is_infinite"].any() or not ratios.notna().any() else rows.loc[ratios.idxmax()]
-    high = rows[rows["snr_is_infinite"]].iloc[0] if rows["snr_is_infinite"].any() else high
+    infinite, finite = rows[rows["snr_is_infinite"]], ratios.notna().any()
+    low = rows.loc[ratios.idxmin()] if finite else first
+    high = infinite.iloc[0] if len(infinite) else rows.loc[ratios.idxmax()] if finite else first
     name = f"{matrix} ({first['kind']})" if matrix and matrix != first["kind"] else str(first["kind"])
     return Kind(name, len(rows), _snr(low), _snr(high), (kept[0], kept[1], kept[2], kept[3]))
 

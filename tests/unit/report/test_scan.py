@@ -168,6 +168,9 @@ setTimeout(() => {
   const before = JSON.stringify(plot.data[0].y);
   menu.value = "3"; menu.dispatchEvent(new Event("input"));
   steps.push(["changed", JSON.stringify(plot.data[0].y) !== before, menu.options.length]);
+  const tallest = Math.max(...[...document.querySelectorAll("tbody th")].map((cell) => cell.clientHeight));
+  const right = Math.max(...[...document.querySelectorAll("select")].map((box) => box.getBoundingClientRect().right));
+  steps.push(["narrow", tallest < 80, right <= innerWidth]);
   const probe = document.createElement("pre");
   probe.id = "probe";
   probe.textContent = JSON.stringify(steps);
@@ -185,6 +188,7 @@ def test_the_page_draws_in_a_browser(table: pd.DataFrame, tmp_path: Path) -> Non
     page = tmp_path / "scan.html"
     page.write_text(render_scan(table, NAME).replace("<main>", f"{PROBE}<main>"))
     switches = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--virtual-time-budget=20000"]
+    switches.append("--window-size=390,2000")
     done = subprocess.run(
         [program, *switches, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()],
         capture_output=True,
@@ -195,4 +199,4 @@ def test_the_page_draws_in_a_browser(table: pd.DataFrame, tmp_path: Path) -> Non
     found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.S)
     assert found
     seen = {name: rest for name, *rest in json.loads(unescape(found[1]))}
-    assert seen == {"drawn": [[True, True, True]], "changed": [True, 16]}
+    assert seen == {"drawn": [[True, True, True]], "changed": [True, 16], "narrow": [True, True]}
