@@ -55,6 +55,19 @@ def test_what_lies_beyond_the_last_bin_is_listed_from_the_top() -> None:
     assert density.above == pytest.approx((S[:10] / 0.8).tolist())
 
 
+def test_every_value_is_in_a_bin_or_beyond() -> None:
+    S = torch.tensor([2.62, 2.61, 2.59, 0.0]) * 0.1 * 8  # 60 bins of 1.3·2/60 end at 2.6, another would at 2.643
+    density = spectral_density(S, (64, 64), 0.1)
+    assert density is not None
+    assert density.above == pytest.approx([2.62, 2.61])
+    assert (density.counts[0], density.counts[-1], sum(density.counts)) == (1, 1, 2)
+
+
+def test_the_law_at_zero_is_its_limit() -> None:
+    assert noise_density(0.0, 1.0) == pytest.approx(noise_density(1e-6, 1.0))
+    assert noise_density(0.0, 0.5) == 0
+
+
 def test_no_density_without_noise() -> None:
     assert spectral_density(torch.zeros(4), (4, 4), 0.0) is None
     assert spectral_density(torch.tensor([1e300, 1.0]).double(), (2, 2), 1e-20) is None

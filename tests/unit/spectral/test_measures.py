@@ -47,6 +47,33 @@ def test_the_signal_to_noise_ratio() -> None:
     assert (above.snr, above.snr_ratio, above.snr_is_infinite) == (None, None, True)
 
 
+def test_a_matrix_of_zeros_has_no_spread_and_no_signal() -> None:
+    found = measure(torch.zeros(3, 4))
+    assert (found.effective_rank, found.stable_rank, found.entropy, found.log_norm) == (None, None, None, None)
+    assert (found.snr, found.snr_is_infinite, found.numerical_rank) == (None, False, 0)
+
+
+def test_rounding_counts_for_no_rank() -> None:
+    S = torch.tensor([2.0, 1.0, 1e-13], dtype=torch.float64)
+    assert measure_spectrum(S, (3, 3)).numerical_rank == 3
+    found = measure_spectrum(S, (3, 1000))  # tolerance 2·1000·2^-52 = 4.4e-13
+    assert found.numerical_rank == 2
+    assert found.entropy == pytest.approx((0.8 * log(1 / 0.8) + 0.2 * log(1 / 0.2)) / log(2))
+
+
+@pytest.mark.parametrize("shape", [(200, 200), (150, 300)])
+def test_the_fitted_bulk_is_in_the_unit_of_the_entries(shape: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(3)
+    spikes = torch.randn(shape[0], 5, generator=generator) @ torch.randn(5, shape[1], generator=generator)
+    W = 0.02 * (torch.randn(shape, generator=generator) + 0.3 * spikes)
+    found = measure(W)
+    assert found.mp_fit_sigma == pytest.approx(0.02, rel=0.05)
+    assert found.mp_fit_edge == pytest.approx(0.02 * (sqrt(shape[0]) + sqrt(shape[1])), rel=0.05)
+    assert found.mp_fit_rank == 5
+    assert found.bulk_max == pytest.approx((found.mp_softrank or 0) * found.spectral_norm)
+    assert ((found.bulk_max or 0) == pytest.approx((found.mp_fit_edge or 0) ** 2)) == (shape[0] != shape[1])
+
+
 def test_ranks_are_those_of_the_rules() -> None:
     W = torch.randn(60, 90, generator=torch.Generator().manual_seed(0)) + 2
     found, S = measure(W), singular_values(W)
@@ -117,3 +144,5 @@ def test_what_cannot_be_measured_is_named() -> None:
         measure(torch.tensor([[1.0, float("nan")]]), name="layer 3 fc_in")
     with pytest.raises(InputError, match="leave float64"):
         measure(torch.ones(3, 3, dtype=torch.float64) * 1e200)
+    with pytest.raises(InputError, match="leave float64"):
+        measure(torch.ones(3, 3, dtype=torch.float64) * 1e-152)

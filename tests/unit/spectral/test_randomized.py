@@ -4,6 +4,8 @@ import pytest
 import torch
 from numpy.random import default_rng
 
+from laser_lit.linalg.bulk_fit import fit_bulk
+from laser_lit.linalg.spectrum import singular_values
 from laser_lit.spectral.measures import measure
 from laser_lit.spectral.randomized import _shuffled
 
@@ -35,6 +37,20 @@ def test_structure_is_above_the_shuffled_edge(shape: tuple[int, int]) -> None:
     assert (planted.ww_softrank or 1) < 0.5 < (plain.ww_softrank or 0)
     assert planted.ww_maxdist == pytest.approx(planted.spectral_norm * (1 - (planted.ww_softrank or 0)))
     assert (planted.max_rand_eval or 0) >= planted.spectral_norm * (planted.ww_softrank or 0) * (1 - 1e-12)
+
+
+@pytest.mark.parametrize(("d", "shuffles"), [(99, 5), (100, 1)])
+def test_few_singular_values_take_five_shuffles(d: int, shuffles: int) -> None:
+    W, rng = torch.randn(d, 120, generator=torch.Generator().manual_seed(4)), default_rng(7)
+    spectra = [singular_values(_shuffled(W, rng)) for _ in range(shuffles)]
+    edge = max(float(S[0]) for S in spectra)
+    found, S = measure(W, randomize=True, seed=7), singular_values(W)
+    assert found.max_rand_eval == edge**2
+    assert found.ww_maxdist == float(S[0]) ** 2 - float(spectra[0][0]) ** 2
+    assert found.num_spikes_above_rand == int((edge < S).sum())
+    bulk = fit_bulk(torch.cat(spectra).sort(descending=True).values, (d, 120))
+    assert bulk is not None
+    assert (found.rand_sigma_mp, found.rand_bulk_max) == (bulk.sigma, bulk.high)
 
 
 def test_the_comparison_is_seeded_and_only_made_when_asked_for() -> None:
