@@ -59,9 +59,12 @@ def scan(
         progress: called with the number of rows that are done and of all.
 
     Raises:
-        InputError: no such model, matrices or device; weights that are quantized, missing or broken.
+        InputError: no such model, matrices or device; a seed or workers out of range; weights that are quantized,
+            missing or broken.
     """
     where, subject = pick_device(device), find_items(model, architecture, revision, matrices)
+    if not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed {seed}: must be a whole number, 0 or more")
     settings = {"randomize": randomize, "seed": seed if randomize else None, "device": where.type}
     kept = resume or folder
     measured = MeasuredRows(Path(kept) if kept is not None else None)
@@ -91,7 +94,7 @@ def pick_device(device: str) -> torch.device:
     try:
         found = torch.device(device)
         torch.zeros(1, device=found).item()  # the meta device has no numbers
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise InputError(f"device {device!r}: not on this machine; allowed: auto, cpu, cuda, cuda:N") from error
     return found
 

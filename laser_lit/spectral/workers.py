@@ -33,7 +33,7 @@ def worker_count(items: Sequence[Item], device: torch.device, asked: int | None)
         InputError: fewer than one.
     """
     if asked is not None:
-        if asked < 1:
+        if not isinstance(asked, int) or asked < 1:
             raise InputError(f"workers {asked}: must be a whole number, 1 or more")
         return asked
     if device.type != "cpu" or not items:

@@ -158,8 +158,12 @@ def test_rows_are_those_of_content_and_settings(folder: Path, tmp_path: Path, co
     counted.clear()
     scan(FAMILIES["llama"](), resume=kept)  # the same weights under any name
     assert counted == []
+    scan(folder, resume=kept, seed=5)  # there is nothing to shuffle
+    assert counted == []
     first = len(scan(folder, resume=kept, randomize=True))
     assert len(counted) == first
+    scan(folder, resume=kept, randomize=True, seed=5)
+    assert len(counted) == 2 * first
     counted.clear()
     file = folder / "model.safetensors"
     tensors = load_file(file)
@@ -168,6 +172,14 @@ def test_rows_are_those_of_content_and_settings(folder: Path, tmp_path: Path, co
     scan(folder, resume=kept)
     (W,) = counted
     assert torch.equal(W, tensors["model.layers.1.mlp.up_proj.weight"])
+
+
+def test_equal_matrices_are_measured_once(counted: list[torch.Tensor]) -> None:
+    layer = nn.Linear(6, 5, bias=False)
+    copies = nn.Sequential(layer, nn.Linear(6, 5, bias=False))
+    copies[1].load_state_dict(layer.state_dict())
+    assert len(scan(copies, workers=1)) == 2
+    assert len(counted) == 1
 
 
 def test_what_cannot_be_measured_is_listed_with_its_reason(folder: Path, tmp_path: Path) -> None:
@@ -212,7 +224,10 @@ def test_a_part_of_the_matrices(folder: Path) -> None:
         ({"device": "cuda:99"}, "device 'cuda:99'"),
         ({"device": "gpu"}, "device 'gpu'"),
         ({"device": "meta"}, "device 'meta'"),
+        ({"device": None}, "device None"),
         ({"workers": 0}, "workers 0"),
+        ({"workers": 1.5}, "workers 1.5"),
+        ({"seed": -1, "randomize": True}, "seed -1: must be a whole number, 0 or more"),
     ],
 )
 def test_wrong_settings(folder: Path, wrong: dict[str, Any], said: str) -> None:
