@@ -160,6 +160,9 @@ def test_rows_are_those_of_content_and_settings(folder: Path, tmp_path: Path, co
     assert counted == []
     scan(folder, resume=kept, seed=5)  # there is nothing to shuffle
     assert counted == []
+    scan(folder, folder=tmp_path / "out", resume=kept)
+    assert counted == []
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["scan.csv", "scan.json"]
     first = len(scan(folder, resume=kept, randomize=True))
     assert len(counted) == first
     scan(folder, resume=kept, randomize=True, seed=5)
