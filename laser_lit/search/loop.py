@@ -214,9 +214,21 @@ class Loop:
         for cell in sorted(complete, key=lambda cell: merits[id(cell)], reverse=True):
             if merits[id(cell)] <= least:
                 return None
-            if self._passes(cell.edits):
+            if self.passes(cell.edits):
                 return cell
         return None
+
+    def passes(self, edits: Edits) -> bool:
+        """Returns whether the guard lets a stack pass; without one, each does.
+
+        Args:
+            edits: the stack.
+        """
+        if self.guard is None:
+            return True
+        if edits not in self.verdicts:
+            self.verdicts[edits] = self.guard.passes(edits)
+        return self.verdicts[edits]
 
     def note_step(self, cell: Cell) -> None:
         """Keeps an accepted step of a greedy search for the report.
@@ -234,12 +246,6 @@ class Loop:
             label: what is being done.
         """
         return track(list(stacks), label, self.progress)
-
-    def _passes(self, edits: Edits) -> bool:
-        if self.guard is None:
-            return True
-        self.verdicts[edits] = self.guard.passes(edits)
-        return self.verdicts[edits]
 
     def _add(self, edits: Edits, piece: Piece) -> None:
         self._known.add(edits, piece)

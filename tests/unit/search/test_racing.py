@@ -24,7 +24,8 @@ class FakeLoop:
         self.space = Space(tuple(Edit(layer, "fc_in", rank=1) for layer in range(arms)))
         self.objective = Objective("log_loss" if correct is None else "accuracy", np.ones(self.size))
         self.groups = np.array([f"{row // rows_a_group:04d}" for row in range(self.size)])
-        self.seed, self.scored = 0, {}
+        self.seed, self.scored, self.verdicts = 0, {}, {}
+        self.base = Cell((), None if correct is None else correct[0], losses[0])
         self.losses, self.correct = losses, correct
 
     @property
@@ -45,6 +46,9 @@ class FakeLoop:
             return failed(edits, "broke")
         correct = None if self.correct is None else self.correct[arm, :n]
         return Cell(edits, correct, self.losses[arm, :n])
+
+    def passes(self, edits: Edits) -> bool:
+        return True
 
     def best(self, cells: Iterable[Cell]) -> Cell | None:
         return max(cells, key=self.objective.merit, default=None)

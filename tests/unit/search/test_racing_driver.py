@@ -126,6 +126,48 @@ def test_the_gradient_orders_the_field_and_counts(make_loop: MakeLoop, monkeypat
     assert loop.cost * ROWS <= budget - 3 * asked[0]
 
 
+class Guard:
+    """Turns away the best of the grid, as many as it is told, and counts what it is asked."""
+
+    def __init__(self, loop: Loop, refused: int) -> None:
+        ranked = sorted(loop.space.edits, key=lambda edit: made_losses((edit,)).mean())
+        self.refused = {(edit,) for edit in ranked[:refused]}
+        self.best = ranked[refused] if refused < len(ranked) else None
+        self.asked: list[Edits] = []
+
+    def passes(self, edits: Edits) -> bool:
+        self.asked.append(edits)
+        return edits not in self.refused
+
+
+@pytest.mark.parametrize("refused", [0, 1, 6])
+def test_a_race_is_led_by_those_that_the_guard_lets_pass(make_loop: MakeLoop, refused: int):
+    """The best of the others is found, though it would have been left behind by those that cannot be chosen."""
+    loop = make_loop(FakeScorer(made_losses, text=True), objective="log_loss")
+    loop.guard = guard = Guard(loop, refused)
+    chosen = drive(loop, replace(CONFIG, budget=0.3))
+    assert chosen is not None
+    assert chosen.edits == (guard.best,)
+    assert len(guard.asked) == len(set(guard.asked))
+    assert all(cell.n < ROWS for cell in loop.cells if cell.edits in guard.refused)
+    assert loop.cost <= 0.3 * len(loop.space)
+
+
+def test_a_guard_is_not_asked_about_what_it_could_not_gain_by(make_loop: MakeLoop):
+    loop = make_loop(FakeScorer(lambda edits: made_losses(edits) + len(edits), text=True), objective="log_loss")
+    loop.guard = guard = Guard(loop, len(loop.space))
+    assert drive(loop, CONFIG) is None
+    assert guard.asked == []
+
+
+def test_a_guard_that_lets_nothing_pass_ends_a_race_before_its_dear_rounds(make_loop: MakeLoop):
+    loop = make_loop(FakeScorer(made_losses, text=True), objective="log_loss")
+    loop.guard = guard = Guard(loop, len(loop.space))
+    assert drive(loop, CONFIG) is None
+    assert len(guard.asked) == len(set(guard.asked)) <= racing.ASKED + 4
+    assert loop.cost <= max(CONFIG.budget * len(loop.space), FEWEST)
+
+
 def test_a_race_goes_without_a_gradient_that_cannot_be_had(
     make_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
