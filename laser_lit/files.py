@@ -91,6 +91,22 @@ def check_new_folder(name: str, path: Path) -> None:
         raise InputError(f"{name}={path}: {there} cannot be written to; name another folder")
 
 
+def check_apart(name: str, path: Path, kept: Path) -> None:
+    """Raises an error where a new folder would be in use before it is made, by files that a run keeps.
+
+    Args:
+        name: how errors call it.
+        path: where the folder is to be.
+        kept: where the run keeps files; the new folder may lie in it, not around it.
+
+    Raises:
+        InputError: `kept` is the path, or inside it.
+    """
+    path, kept = path.expanduser().resolve(), kept.expanduser().resolve()
+    if path == kept or path in kept.parents:
+        raise InputError(f"{name}={path}: the run keeps its results in {kept}; name a folder beside that, or inside it")
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Yields an empty folder that becomes `path` when the block ends well, and is deleted when it fails.

@@ -6,7 +6,7 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from omegaconf import DictConfig
 
 from laser_lit.errors import InputError, unknown_name
-from laser_lit.files import check_new_folder
+from laser_lit.files import check_apart, check_new_folder
 from laser_lit.jobs.checks import check_folder, check_model
 from laser_lit.lit.finetune import SCHEDULES
 from laser_lit.lit.trained_model import RECORD
@@ -42,8 +42,10 @@ def check_finetune(config: DictConfig) -> tuple[str, ...] | None:
     for name, folder in (("paths.results", config.paths.results), ("paths.output", config.paths.output)):
         if folder is not None:
             check_folder(name, Path(folder))
-    if settings.path is not None and not (Path(settings.path) / RECORD).is_file():  # else the run may be this one
-        check_new_folder("finetune.path", Path(settings.path))
+    if settings.path is not None:
+        check_apart("finetune.path", Path(settings.path), Path(config.paths.results or f"results/{config.task.name}"))
+        if not (Path(settings.path) / RECORD).is_file():  # else the run may be this one
+            check_new_folder("finetune.path", Path(settings.path))
     return None if settings.unfrozen is None else read_unfrozen(settings.unfrozen)
 
 

@@ -13,7 +13,7 @@ from laser_lit.export.origin import Origin
 from laser_lit.export.result import check_format
 from laser_lit.export.wording import in_words
 from laser_lit.export.write import check_exportable, export_model, shard_size
-from laser_lit.files import check_new_folder
+from laser_lit.files import check_apart, check_new_folder
 from laser_lit.jobs.laser import ConfiguredStack
 from laser_lit.jobs.search import is_shard
 from laser_lit.results.record import Record
@@ -32,6 +32,7 @@ def check_export(config: DictConfig) -> None:
     check_target(config.export)
     if config.export.path is None:
         return
+    check_apart("export.path", Path(config.export.path), Path(config.paths.results or f"results/{config.task.name}"))
     if config.search.name == "none" and config.laser.name == "none":
         raise InputError(
             f"export.path={config.export.path} with laser=none: nothing is edited; name edits, or a search"

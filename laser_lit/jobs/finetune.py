@@ -66,6 +66,7 @@ def run(config: DictConfig) -> float:
     target = (folder / name if config.finetune.path is None else Path(config.finetune.path)).resolve()
     record = _finished(folder, target)
     if record is not None:
+        (folder / CHECKPOINT).unlink(missing_ok=True)  # a kill right after the model was written left it
         print_finetuning(record, f"trained before; remove {record['path']} to train again")
         return result_of(record)
     check_new_folder("finetune.path", target)
@@ -156,7 +157,7 @@ def _finished(folder: Path, target: Path) -> dict[str, Any] | None:
     for place in (folder, target):
         if (place / RECORD).is_file():
             record: dict[str, Any] = json.loads((place / RECORD).read_text(encoding="utf-8"))
-            if record["hash"] == folder.name and (Path(record["path"]) / RECORD).is_file():
+            if record.get("hash") == folder.name and (Path(record["path"]) / RECORD).is_file():
                 return record
     return None
 
@@ -202,7 +203,7 @@ def _finish(config: DictConfig, folder: Path, record: dict[str, Any], loggers: S
     text = json.dumps(record, indent=2, allow_nan=False)
     for place in (folder, Path(config.paths.output)):
         write_text_atomic(place / RECORD, text)
-    (folder / CHECKPOINT).unlink()  # the model has its weights
+    (folder / CHECKPOINT).unlink(missing_ok=True)  # the model has its weights
     print_finetuning(record)
     for line in finish_loggers(list(loggers)):
         print(line)  # noqa: T201

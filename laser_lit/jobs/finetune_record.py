@@ -88,7 +88,7 @@ def print_finetuning(record: Record, *notes: str) -> None:
     console.print()
     share = unfrozen["trained"] / unfrozen["total"]
     lines = [
-        f"{record['steps']:,} steps on {data['train_windows']:,} windows of {data['window']} tokens, "
+        f"{record['steps']:,} step{'' if record['steps'] == 1 else 's'} on {data['train_windows']:,} windows of {data['window']} tokens, "
         f"{data['held_out_windows']:,} windows held out",
         f"trained {unfrozen['trained']:,} of {unfrozen['total']:,} parameters ({share:.1%}) in "
         f"{len(unfrozen['names'])} tensors{'; all others are as they were' if share < 1 else ''}",

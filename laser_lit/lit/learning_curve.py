@@ -59,7 +59,7 @@ class LearningCurve(Callback):
         for row in self.rows:
             self._log(row)
         if not self.rows:
-            self._add(0, self._validation(trainer, module))
+            self._add(0, self._validation(trainer, module, 0))
 
     def on_before_optimizer_step(self, trainer: Trainer, module: LightningModule, optimizer: Any) -> None:
         """Reads the learning rate of the step."""
@@ -75,18 +75,16 @@ class LearningCurve(Callback):
         # Lightning has divided the loss of each batch by their number
         loss = float(trainer.strategy.reduce(torch.stack(self._batches).double().sum(), reduce_op="mean"))
         self._batches, step = [], trainer.global_step
-        if not math.isfinite(loss):
-            raise InputError(
-                f"the training loss is {loss} at step {step}; give a smaller finetune.learning_rate, a longer "
-                "finetune.warmup, or finetune.precision=32-true"
-            )
-        found = self._validation(trainer, module) if self._is_due(step) else {}
+        _refuse_not_finite("training loss", loss, step)
+        found = self._validation(trainer, module, step) if self._is_due(step) else {}
         self._add(step, {TRAIN: loss, RATE: self._rate, **found})
 
-    def _validation(self, trainer: Trainer, module: LightningModule) -> dict[str, float]:
+    def _validation(self, trainer: Trainer, module: LightningModule, step: int) -> dict[str, float]:
         if not len(self._held_out):
             return {}
-        return {VALIDATION: held_out_loss(trainer, module, self._held_out, self._size)}
+        loss = held_out_loss(trainer, module, self._held_out, self._size)
+        _refuse_not_finite("loss on the text held out", loss, step)
+        return {VALIDATION: loss}
 
     def _add(self, step: int, numbers: dict[str, float]) -> None:
         if numbers:
@@ -117,3 +115,15 @@ def held_out_loss(trainer: Trainer, module: LightningModule, windows: Tokens, si
             total += next_token_loss(module.model, batch).double() * len(part)
     module.model.train()
     return float(trainer.strategy.reduce(total, reduce_op="sum")) / len(windows)
+
+
+def _refuse_not_finite(name: str, loss: float, step: int) -> None:
+    """Raises an error for a loss that is no number, before a checkpoint of such a step is written."""
+    if math.isfinite(loss):
+        return
+    if not step:
+        raise InputError(f"the {name} is {loss} before the first step; the model does not compute in this precision")
+    raise InputError(
+        f"the {name} is {loss} at step {step}; give a smaller finetune.learning_rate, a longer finetune.warmup, or "
+        "finetune.precision=32-true"
+    )

@@ -10,9 +10,11 @@ import yaml
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from laser_lit.errors import InputError
 from laser_lit.export.origin import CARD, Origin
 from laser_lit.export.save import save_weights
 from laser_lit.files import new_folder
+from laser_lit.models.finite import is_finite
 
 RECORD = "training.json"
 
@@ -24,10 +26,17 @@ def take_weights(model: PreTrainedModel, weights: Mapping[str, Tensor]) -> None:
     Args:
         model: the base, as its checkpoint has it.
         weights: by parameter name.
+
+    Raises:
+        InputError: a value that the model's type cannot hold.
     """
     parameters = dict(model.named_parameters(remove_duplicate=False))
     for name, weight in weights.items():
-        parameters[name].copy_(weight)
+        if not is_finite(parameters[name].copy_(weight)):
+            raise InputError(
+                f"{name} has come to hold entries that {model.dtype} cannot; give model.dtype=float32, or a smaller "
+                "finetune.learning_rate"
+            )
 
 
 def save_trained(

@@ -35,6 +35,8 @@ def test_a_new_folder_is_not_made_yet(config, tmp_path):
         (["export.path=new", "export.shard_gb=-1"], r"export\.shard_gb -1\.0: must be more than 0"),
         (["export.format=factored"], r"export\.format=factored without export\.path"),
         (["export.shard_gb=2"], r"export\.shard_gb=2\.0 without export\.path"),
+        (["export.path=new", "paths.results=new/kept"], r"export\.path=.*new: the run keeps its results in .*new/kept"),
+        (["export.path=results"], r"export\.path=.*results: the run keeps its results in"),
         (["export.path=new", "laser=none"], r"export\.path=new with laser=none: nothing is edited"),
         (
             ["export.path=new", "search=grid", "search.shards=2", "search.shard=1"],

@@ -13,6 +13,7 @@ from laser_lit.config_finetune import FinetuneConfig
 from laser_lit.errors import InputError
 from laser_lit.lit.finetuning import Finetuning
 from laser_lit.lit.learning_curve import RATE, TRAIN, VALIDATION
+from laser_lit.lit.trained_model import take_weights
 from laser_lit.lit.training_checkpoint import saved_curve, saved_step, saved_weights
 from laser_lit.lit.windows import Windows
 from laser_lit.models.unfrozen import freeze_except
@@ -179,6 +180,23 @@ def test_the_callers_random_state_is_left(tmp_path, windows):
     torch.manual_seed(5)
     train(tmp_path, windows, replace(SETTINGS, steps=1), model=model)
     assert torch.equal(torch.rand(2), expected)
+
+
+@pytest.mark.parametrize(("rate", "said"), [(1e30, "text held out is (nan|inf) at step 1"), (None, "before the first")])
+def test_a_loss_that_is_no_number_leaves_no_checkpoint(tmp_path, windows, rate, said):
+    model = llama()
+    if rate is None:
+        torch.nn.init.constant_(model.lm_head.weight, float("nan"))
+    settings = replace(SETTINGS, steps=1, warmup=0, learning_rate=rate or 0.1)
+    with pytest.raises(InputError, match=said):
+        train(tmp_path, windows, settings, model=model)
+    assert not (tmp_path / "last.ckpt").exists()
+
+
+def test_trained_values_that_the_bases_type_cannot_hold_are_named():
+    model, weight = llama().half(), torch.full((16,), 1e6)
+    with pytest.raises(InputError, match=r"model\.norm\.weight has come to hold entries that torch\.float16 cannot"):
+        take_weights(model, {"model.norm.weight": weight})
 
 
 def test_a_checkpoint_of_another_choice_is_refused(tmp_path, windows):
