@@ -8,7 +8,9 @@ from typing import Any
 
 import yaml
 from transformers import PreTrainedModel
-from transformers.utils import cached_file
+from transformers.utils import CHAT_TEMPLATE_DIR, cached_file
+
+from laser_lit.models.hub import is_hub_id
 
 CARD = "README.md"
 WEIGHTS = "model*.safetensors"
@@ -53,6 +55,8 @@ class Origin:
         folder = Path(where).expanduser()
         if folder.is_dir():
             return cls(folder.resolve().name, folder, **about)
+        if not is_hub_id(str(where)):  # a folder that has gone, or a name that someone gave
+            return cls(folder.name, **about)
         missing = {"_raise_exceptions_for_missing_entries": False}
         found = cached_file(str(where), "config.json", revision=revision, local_files_only=True, **missing)
         return cls(str(where), Path(found).parent if found else None, revision, True, **about)
@@ -73,11 +77,16 @@ class Origin:
         Args:
             folder: where to.
         """
-        files = [] if self.folder is None else sorted(file for file in self.folder.iterdir() if file.is_file())
-        kept = [file for file in files if not re.fullmatch(_LEFT, file.name)]
-        for file in kept:
-            shutil.copyfile(file, folder / file.name)
-        return [file.name for file in kept]
+        if self.folder is None:
+            return []
+        beside = sorted(file for file in self.folder.iterdir() if file.is_file())
+        kept = [file.name for file in beside if not re.fullmatch(_LEFT, file.name)]
+        templates = sorted(self.folder.glob(f"{CHAT_TEMPLATE_DIR}/*.jinja"))
+        kept += [str(file.relative_to(self.folder)) for file in templates]
+        for name in kept:
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(self.folder / name, folder / name)
+        return kept
 
     def front_matter(self) -> dict[str, Any]:
         """Returns what the origin's own card says of licence and language."""

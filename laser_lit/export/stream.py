@@ -13,9 +13,10 @@ from torch import Tensor
 
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
+from laser_lit.errors import InputError
 from laser_lit.export.card import write_card
 from laser_lit.export.origin import Origin
-from laser_lit.export.result import Exported, weight_bytes
+from laser_lit.export.result import Exported
 from laser_lit.export.write import MANIFEST
 from laser_lit.files import new_folder
 from laser_lit.linalg.cache import FactorCache
@@ -64,11 +65,13 @@ def edit_checkpoint(checkpoint: Checkpoint, stack: Stack, path: Path | str, orig
         for write in frugal.writes(checkpoint.matrices):
             _overwrite(write.handle, folder, write.W)  # type: ignore[arg-type]
             rows += write.rows
-        exported = _account(checkpoint, folder, rows)
         origin.copy_to(folder)
+        exported = _account(checkpoint, folder, rows)
         stack.save(folder / MANIFEST, rows, {"id": origin.id, "revision": origin.revision})
         write_card(folder, exported, origin, rows)
-    return EditedCheckpoint(replace(exported, folder=Path(path)), rows, weight_bytes(checkpoint.folder))
+        shutil.copyfile(checkpoint.folder / "config.json", folder / "config.json")  # last: nothing loads without it
+    before = sum(file.stat().st_size for file in _files(checkpoint))
+    return EditedCheckpoint(replace(exported, folder=Path(path)), rows, before)
 
 
 def peak_memory() -> int | None:
@@ -81,15 +84,22 @@ def peak_memory() -> int | None:
 
 
 def _copy(checkpoint: Checkpoint, folder: Path) -> None:
-    """Copies weights, index and config as they are; links of the hub's cache become files."""
-    files = {stored.file for stored in checkpoint.tensors.values()} | {checkpoint.folder / "config.json"}
+    """Copies weights and index as they are; links of the hub's cache become files."""
+    files = _files(checkpoint)
     index = checkpoint.folder / INDEX
     if index.is_file() and checkpoint.folder / WHOLE not in files:
-        files.add(index)
-    for file in sorted(files):
-        target = folder / file.relative_to(checkpoint.folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)
+        files.append(index)
+    for file in files:
+        shutil.copyfile(file, folder / file.name)
+
+
+def _files(checkpoint: Checkpoint) -> list[Path]:
+    """Returns the weight files, all of which lie in the checkpoint's folder itself."""
+    files = sorted({stored.file for stored in checkpoint.tensors.values()})
+    for file in files:
+        if file.parent != checkpoint.folder:
+            raise InputError(f"{checkpoint.where}: {INDEX} names {file}, which does not lie beside it")
+    return files
 
 
 def _overwrite(handle: DiskHandle, folder: Path, W: Tensor) -> None:
@@ -130,6 +140,6 @@ def _account(checkpoint: Checkpoint, folder: Path, rows: list[AppliedEdit]) -> E
         title.endswith(("ForCausalLM", "LMHeadModel")),
         entries.total(),
         entries.total(),
-        weight_bytes(folder),
+        sum((folder / file.name).stat().st_size for file in _files(checkpoint)),
         len({Exported.place(row) for row in rows}),
     )

@@ -15,6 +15,7 @@ from laser_lit.export.result import Exported, check_format
 from laser_lit.export.save import save_dense, save_factored
 from laser_lit.files import new_folder
 from laser_lit.models.factored import factored_modules
+from laser_lit.models.load import has_tokenizer
 from laser_lit.models.matrices import MatrixMap, find_matrices
 
 GB = 10**9
@@ -45,7 +46,7 @@ def export_model(
             edited matrix that is smaller so; `load_model` loads it.
         matrices: the model's map, where an architecture file was named.
         origin: what the model was made from; None takes the place that from_pretrained found it at.
-        tokenizer: saved for a model that has no files of its own.
+        tokenizer: saved where the origin has no files of one.
         shard_gb: largest weight file, in 1e9 bytes; None takes the largest of the origin's where it has several.
         about: what stack.yaml notes about the model.
 
@@ -59,7 +60,8 @@ def export_model(
     save = {"dense": save_dense, "factored": save_factored}[format]
     with new_folder(Path(path)) as folder:
         exported, rows = save(model, stack, matrices, folder, shard_size(origin, shard_gb))
-        if not origin.copy_to(folder) and tokenizer is not None:
+        origin.copy_to(folder)
+        if tokenizer is not None and not has_tokenizer(folder):
             tokenizer.save_pretrained(folder)
         stack.save(folder / MANIFEST, rows, about or {"id": origin.id, "revision": origin.revision})
         write_card(folder, exported, origin, rows)

@@ -87,8 +87,9 @@ def print_finetuning(record: Record, *notes: str) -> None:
     console.print(Padding(table, (0, 0, 0, 1)))
     console.print()
     share = unfrozen["trained"] / unfrozen["total"]
+    plural = "" if record["steps"] == 1 else "s"
     lines = [
-        f"{record['steps']:,} step{'' if record['steps'] == 1 else 's'} on {data['train_windows']:,} windows of {data['window']} tokens, "
+        f"{record['steps']:,} step{plural} on {data['train_windows']:,} windows of {data['window']} tokens, "
         f"{data['held_out_windows']:,} windows held out",
         f"trained {unfrozen['trained']:,} of {unfrozen['total']:,} parameters ({share:.1%}) in "
         f"{len(unfrozen['names'])} tensors{'; all others are as they were' if share < 1 else ''}",

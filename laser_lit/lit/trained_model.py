@@ -15,6 +15,7 @@ from laser_lit.export.origin import CARD, Origin
 from laser_lit.export.save import save_weights
 from laser_lit.files import new_folder
 from laser_lit.models.finite import is_finite
+from laser_lit.models.load import has_tokenizer
 
 RECORD = "training.json"
 
@@ -47,7 +48,7 @@ def save_trained(
     Args:
         path: a folder that does not exist, or is empty.
         model: what to save, in the type to save it in.
-        tokenizer: saved where the origin has no files of its own.
+        tokenizer: saved where the origin has no files of one.
         origin: the base.
         record: as `finetune_record` makes it.
 
@@ -56,7 +57,8 @@ def save_trained(
     """
     with new_folder(path) as folder:
         save_weights(model, folder, origin.largest_file())
-        if not origin.copy_to(folder):
+        origin.copy_to(folder)
+        if not has_tokenizer(folder):
             tokenizer.save_pretrained(folder)
         (folder / RECORD).write_text(json.dumps(record, indent=2, allow_nan=False), encoding="utf-8")
         (folder / CARD).write_text(_card(origin, record), encoding="utf-8")

@@ -106,7 +106,7 @@ def load_tokenizer(
     """
     source = find_source(path_or_id, revision, trust_remote_code)
     missing = InputError(f"{source.where} has no tokenizer; save one there with tokenizer.save_pretrained")
-    if source.folder and not any(file for name in _TOKENIZER_FILES for file in source.folder.glob(name)):
+    if source.folder and not has_tokenizer(source.folder):
         raise missing
     try:
         factored = read_factored(source)
@@ -119,6 +119,11 @@ def load_tokenizer(
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Returns whether a folder holds any file of a tokenizer."""
+    return any(file for name in _TOKENIZER_FILES for file in folder.glob(name))
 
 
 def _kind(where: str, config: Any, kind: Kind | None) -> Kind:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import transformers
 import yaml
 from checkpoints import save_checkpoint
 from families import output_of
@@ -42,6 +43,40 @@ def test_dense_made_factored_has_the_ranks_of_its_stack(loaded, family, dtype, t
     assert (near - exact).abs().max() < (1e-4 if dtype == torch.float32 else 0.1)
     manifest = (tmp_path / "factored" / "stack.yaml").read_bytes()
     assert manifest == (tmp_path / "dense" / "stack.yaml").read_bytes()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_matrices_of_a_real_width_have_their_ranks_again(dtype, tmp_path):
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=64, hidden_size=384, intermediate_size=1024, num_hidden_layers=1, num_attention_heads=4
+    )
+    model = transformers.LlamaForCausalLM(config).to(dtype)
+    export_model(model, Stack([Edit("all", "mlp", rank=40)]), tmp_path / "dense")
+    made = convert(tmp_path / "dense", tmp_path / "factored", "factored")
+    assert made.dense == {}
+    assert set(made.factored.values()) == {40}
+
+
+def test_weights_that_have_changed_since_stay_whole(loaded, tensors, tmp_path):
+    model = loaded("gptj")
+    export_model(model, STACK, tmp_path / "dense")
+    again = load_weights(tmp_path / "dense")
+    with torch.no_grad():
+        again.transformer.h[1].mlp.fc_out.weight[0, 0] += 1e-3
+    again.save_pretrained(tmp_path / "dense")
+    made = convert(tmp_path / "dense", tmp_path / "factored", "factored")
+    assert set(made.dense) == {"layer 1 fc_out"}
+    name = "transformer.h.1.mlp.fc_out.weight"
+    assert torch.equal(tensors(tmp_path / "factored")[name], tensors(tmp_path / "dense")[name])
+
+
+def test_the_card_keeps_what_components_were(loaded, tmp_path):
+    edits = [Edit(0, "fc_in", rank=2), Edit(1, "fc_in", rank=2, decomposition="blocks", blocks=1)]
+    export_model(loaded("gptj"), Stack(edits), tmp_path / "dense")
+    convert(tmp_path / "dense", tmp_path / "factored", "factored")
+    cards = [(tmp_path / name / "README.md").read_text() for name in ("dense", "factored")]
+    assert all(card.count("| low_rank, blocks |") == 1 for card in cards)
 
 
 def test_what_has_no_low_rank_stays_bit_for_bit(loaded, tensors, tmp_path):

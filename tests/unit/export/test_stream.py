@@ -1,5 +1,6 @@
 """Checkpoints edited in their files, against loading, editing and saving."""
 
+import json
 import shutil
 
 import pytest
@@ -9,6 +10,7 @@ from checkpoints import save_checkpoint, spoil
 from laser_lit.edits.edit import Edit
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
+from laser_lit.export import stream
 from laser_lit.export.origin import Origin
 from laser_lit.export.stream import edit_checkpoint
 from laser_lit.export.write import export_model
@@ -70,6 +72,42 @@ def test_one_file_and_what_lies_beside_it(tmp_path):
     assert [(row.name, row.rank, row.relative_error) for row in again] == [
         (row.name, row.rank, pytest.approx(row.relative_error)) for row in result.rows
     ]
+
+
+def test_config_comes_last_so_that_nothing_loads_by_half(on_disk, tmp_path, monkeypatch):
+    def interrupted(handle, folder, W):
+        assert not (folder / "config.json").exists()
+        assert list(folder.glob("*.safetensors"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stream, "_overwrite", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        edited(on_disk("llama"), STACK, tmp_path / "edited")
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_an_index_that_leads_elsewhere_is_refused(on_disk, tmp_path, inside):
+    source = on_disk("llama", size=SMALL)
+    index = source / "model.safetensors.index.json"
+    content = json.loads(index.read_text())
+    shard = sorted(set(content["weight_map"].values()))[0]
+    elsewhere = f"inner/{shard}" if inside else f"../{shard}"
+    (source / elsewhere).parent.mkdir(exist_ok=True)
+    (source / shard).rename(source / elsewhere)
+    names = {name: elsewhere if file == shard else file for name, file in content["weight_map"].items()}
+    index.write_text(json.dumps(content | {"weight_map": names}))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.safetensors")}
+    with pytest.raises(InputError, match="which does not lie beside it"):
+        edited(source, STACK, tmp_path / "edited")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.safetensors")} == before
+
+
+def test_sizes_are_those_of_the_weights_alone(on_disk, tmp_path):
+    source = on_disk("llama")
+    shutil.copy(source / "model.safetensors", source / "model.fp16.safetensors")  # another variant
+    result = edited(source, STACK, tmp_path / "edited")
+    assert result.bytes_before == result.exported.bytes == (source / "model.safetensors").stat().st_size
+    assert not (tmp_path / "edited" / "model.fp16.safetensors").exists()
 
 
 def test_factors_are_not_held(on_disk, tmp_path, monkeypatch):
