@@ -13,6 +13,7 @@ from laser_lit.edits.edit import Edit
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
 from laser_lit.export.origin import Origin
+from laser_lit.export.plan import thin_of
 from laser_lit.export.write import export_model
 from laser_lit.linalg.lowrank import LowRankLinear
 from laser_lit.models.content import content_hash
@@ -105,6 +106,12 @@ def test_factors_that_are_not_smaller_are_not_stored(loaded, tmp_path, edit, rea
     with pytest.raises(InputError, match=f"nothing would be stored as factors .layer 1 fc_in: {re.escape(reason)}"):
         export_model(model, Stack([edit]), tmp_path / "none", "factored")
     assert not (tmp_path / "none").exists()
+
+
+def test_factors_do_not_keep_those_of_full_rank_alive(loaded):
+    model = loaded("gptj")
+    (write,) = Stack([Edit(0, "fc_in", rank=2)]).writes(model)
+    assert [part.untyped_storage().nbytes() for part in thin_of(write)] == [part.numel() * 4 for part in write.thin]
 
 
 def test_the_last_of_several_edits_counts_and_a_zeroed_matrix_has_no_entries(loaded, tmp_path):

@@ -142,3 +142,14 @@ def test_hyperparameters_are_plain():
         "schedule": "cosine",
         "floor": 0.0,
     }
+
+
+@pytest.mark.parametrize(("clip", "expected"), [(0.5, 0.5), (100.0, 10.0), (None, 10.0)])
+def test_the_gradient_is_scaled_down_to_its_norm(clip, expected):
+    module = CausalLMModule(gptj(), learning_rate=1e-2)
+    weights = [module.model.lm_head.weight, module.model.transformer.ln_f.bias]
+    for weight, norm in zip(weights, (6.0, 8.0), strict=True):
+        weight.grad = torch.full_like(weight, norm / weight.numel() ** 0.5)
+    optimizer = torch.optim.SGD([{"params": weights[:1]}, {"params": weights[1:]}], lr=1.0)
+    module.configure_gradient_clipping(optimizer, clip)
+    assert torch.cat([weight.grad.flatten() for weight in weights]).norm().item() == pytest.approx(expected, rel=1e-4)

@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import CSVLogger
 from laser_lit.config import TrainerConfig
 from laser_lit.config_finetune import FinetuneConfig
 from laser_lit.errors import InputError
+from laser_lit.lit.batch_seed import BatchSeed
 from laser_lit.lit.finetuning import Finetuning
 from laser_lit.lit.learning_curve import RATE, TRAIN, VALIDATION
 from laser_lit.lit.trained_model import take_weights
@@ -82,6 +83,22 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, windows, precision
     assert [row["step"] for row in saved_curve(file)] == [0, 1, 2, 3, 4, 5, 6]
 
 
+def test_every_batch_of_every_seed_and_process_draws_its_own_dropout():
+    class Trainer:
+        global_rank = 0
+
+    def drawn(seed, batch, rank=0):
+        trainer = Trainer()
+        trainer.global_rank = rank
+        with torch.random.fork_rng(devices=[]):
+            BatchSeed(seed).on_train_batch_start(trainer, None, None, batch)
+            return torch.rand(1).item()
+
+    draws = [drawn(0, 0), drawn(0, 1), drawn(1, 0), drawn(0, 0, rank=1)]
+    assert len(set(draws)) == 4
+    assert drawn(0, 1) == draws[1]
+
+
 def test_every_place_to_be_killed_at(tmp_path, windows):
     settings = replace(SETTINGS, save_every=1, steps=4)
     whole = train(tmp_path / "whole", windows, settings).state_dict()
@@ -111,6 +128,18 @@ def test_a_finished_training_is_left_alone(tmp_path, windows):
     model = train(tmp_path, windows)
     assert (tmp_path / "last.ckpt").read_bytes() == before
     assert_same(model.state_dict(), llama().state_dict())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("clip", 1e-9), ("weight_decay", 5.0), ("schedule", "constant"), ("warmup", 0), ("learning_rate", 2e-2)],
+)
+def test_every_setting_counts(tmp_path, windows, name, value):
+    train(tmp_path / "one", windows, replace(SETTINGS, steps=3))
+    train(tmp_path / "other", windows, replace(SETTINGS, steps=3, **{name: value}))
+    one, other = (saved_weights(tmp_path / folder / "last.ckpt") for folder in ("one", "other"))
+    matrix = "model.layers.0.mlp.up_proj.weight"
+    assert not torch.equal(one[matrix], other[matrix])
 
 
 def test_accumulated_batches_are_one_large_batch(tmp_path, windows):
