@@ -76,6 +76,8 @@ def _share(percent: Any) -> Decimal:
         share = None if isinstance(given, bool) else Decimal(str(given))
     except InvalidOperation:
         share = None
-    if share is None or not share.is_finite() or abs(share) > 1:
-        raise InputError(f"laser.percent={given}: must be a share in [-1, 1], as 0.8; -0.2 takes the top fifth away")
+    if share is None or not share.is_finite() or share == 0 or not -1 < share <= 1:
+        raise InputError(
+            f"laser.percent={given}: must be a share in (-1, 1] that is not 0, as 0.8; -0.2 takes the top fifth away"
+        )
     return share
