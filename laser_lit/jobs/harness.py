@@ -17,6 +17,8 @@ from omegaconf import DictConfig
 from laser_lit.data.harness import require_harness, shadows, task_folders
 from laser_lit.errors import InputError
 
+COUNT = "sample_len"
+"""Stands among the harness's metrics and is the number of documents."""
 LAST_LINES = 25
 """Lines of the harness's own messages that are shown where it fails."""
 
@@ -141,8 +143,9 @@ def read_results(folder: Path) -> HarnessResults:
 def _numbers(entry: Mapping[str, Any]) -> dict[str, float]:
     found: dict[str, float] = {}
     for key, value in entry.items():
-        if isinstance(value, int | float) and math.isfinite(value) and "_stderr" not in key:
-            found.setdefault(key.partition(",")[0], float(value))
+        metric = key.partition(",")[0]
+        if metric != COUNT and "_stderr" not in key and isinstance(value, int | float) and math.isfinite(value):
+            found.setdefault(metric, float(value))
     return found
 
 

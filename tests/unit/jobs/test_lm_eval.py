@@ -46,6 +46,7 @@ def test_results_are_read_task_by_task_and_the_first_filter_counts(tmp_path: Pat
         "exact_match_stderr,strict": 0.1,
         "bad,none": float("nan"),
         "alias": "my_task",
+        "sample_len": 2,
     }
     results = read_results(written(tmp_path, {"my_task": rows}, {"my_task": numbers}))
     assert results.numbers == {"my_task": {"exact_match": 0.5}}
