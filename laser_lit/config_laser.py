@@ -23,7 +23,7 @@ class CalibrationConfig:
     Attributes:
         data: a choice of `data=`: text, or questions with their answers; null takes the evaluated data.
         path: file of the data, for choices without a source of their own.
-        tokens: most tokens of it, in whole sequences drawn at random.
+        tokens: how many of it are read at least, if it has as many, in whole sequences drawn at random.
         memory_gb: most memory for second moments at a time, in 1e9 bytes, but one matrix's at least; the text is passed
             as often as the matrices need.
     """

@@ -27,6 +27,8 @@ PASS_TOKENS = 8192
 CHUNK = 2**24
 """Entries of the inputs that are turned into float64 at a time."""
 
+NO_TEXT = "there is no text to calibrate whitened edits on"
+
 Sequences = Sequence[tuple[int, ...]]
 
 
@@ -45,7 +47,7 @@ def calibrate(
         model: a causal or masked language model in eval mode, without edits.
         tokenizer: the model's.
         texts: documents, or a data set as `load_data` returns it.
-        tokens: most tokens that are read, in whole windows drawn at random.
+        tokens: how many are read at least, if there are as many, in whole windows drawn at random.
         seed: of the draw.
         memory_gb: most memory for second moments at a time, in 1e9 bytes, but one matrix's at least.
 
@@ -54,13 +56,15 @@ def calibrate(
     """
     if not isinstance(texts, TextSet | ExampleSet):
         documents = (texts,) if isinstance(texts, str) else tuple(texts)
+        if not any(text.strip() for text in documents):
+            raise InputError(NO_TEXT)
         texts = TextSet("calibration text", documents, "")
     requests = encode(texts, tokenizer, model_kind(model), max_length=context_length(model))
     return Calibration(model, drawn([request.tokens for request in requests], tokens, seed), memory_gb)
 
 
 def drawn(sequences: Sequences, tokens: int, seed: int) -> list[tuple[int, ...]]:
-    """Returns sequences drawn at random, each once, in their order, of as many tokens as asked for or all there are.
+    """Returns sequences drawn at random, each once, in their order, until they have as many tokens as asked for.
 
     Args:
         sequences: token ids.
@@ -98,13 +102,15 @@ class Calibration:
             memory_gb: most memory for second moments at a time, in 1e9 bytes, but one matrix's at least.
 
         Raises:
-            InputError: no text, a model in training mode or one that is no language model.
+            InputError: no text, a negative memory, a model in training mode or one that is no language model.
         """
         model_kind(model)
+        if not memory_gb >= 0:
+            raise InputError(f"calibration memory_gb {memory_gb}: must be at least 0; one matrix is read at least")
         if model.training:
             raise InputError("the model is in training mode, where dropout is random; call model.eval() first")
         if not sequences:
-            raise InputError("there is no text to calibrate whitened edits on")
+            raise InputError(NO_TEXT)
         self._model = model
         self._batches = _batches(sequences)
         self._weights = content_hash(model)

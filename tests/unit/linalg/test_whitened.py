@@ -103,6 +103,15 @@ def test_white_inputs_make_it_a_plain_svd() -> None:
         torch.testing.assert_close(factors.low_rank(rank), plain.low_rank(rank))
 
 
+def test_outputs_without_full_rank_have_an_orthonormal_basis() -> None:
+    generator = torch.Generator().manual_seed(3)
+    W = torch.randn(20, 3, dtype=torch.float64, generator=generator) @ torch.randn(
+        3, 6, dtype=torch.float64, generator=generator
+    )
+    U = output_basis(W, torch.eye(6, dtype=torch.float64)).U
+    torch.testing.assert_close(U.mT @ U, torch.eye(6, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_factors_of_narrow_matrices_are_float32(dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(1)
@@ -124,6 +133,7 @@ def test_a_part_of_the_basis_does_the_very_same() -> None:
     assert torch.equal(part.high_order(5), factors.high_order(5))
     assert part.output_error(5) == factors.output_error(5)
     assert part.rank_max == 5
+    assert part.basis.U.untyped_storage().nbytes() == 48 * 5 * 4
     with pytest.raises(InputError, match=r"rank 6 for a 48 by 32 matrix: 0 … 5"):
         part.low_rank(6)
 
@@ -140,6 +150,7 @@ def test_a_matrix_of_zeros_puts_out_nothing() -> None:
     [
         (torch.eye(4), "must be square"),
         (torch.full((3, 3), float("nan")), "not finite"),
+        (torch.eye(3).index_fill(1, torch.tensor([0]), float("nan")).fill_diagonal_(1.0), "far from"),
         (torch.zeros(3, 3), "vanish on the calibration text"),
         (torch.diag(torch.tensor([1.0, 1.0, -0.5])), "far from positive semidefinite"),
     ],

@@ -72,6 +72,35 @@ def test_the_text_is_passed_as_often_as_memory_asks(matrices_at_once: int, times
     assert len(passes) == times * len({len(ids) for ids in SEQUENCES})
 
 
+def test_what_comes_next_is_read_first() -> None:
+    model = FAMILIES["gptj"]()
+    passes = passes_of(model)
+    handles = [handle for handle in find_matrices(model).values() if handle.shape[1] == 16]
+    calibration = Calibration(model, SEQUENCES, memory_gb=5 * 16**2 * 8 / 1e9)  # four and a product
+    calibration.expect(handles)
+    for handle in handles[4:]:  # the others are known from an earlier run
+        calibration.covariance(handle)
+    assert len(passes) == 2 * len({len(ids) for ids in SEQUENCES})
+
+
+def test_inputs_that_several_matrices_share_are_multiplied_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    products: list[Tensor] = []
+    product = covariance._product
+
+    def counted(x: Tensor) -> Tensor:
+        products.append(x)
+        return product(x)
+
+    monkeypatch.setattr(covariance, "_product", counted)
+    model = FAMILIES["llama"]()
+    handles = list(find_matrices(model).values())
+    calibration = Calibration(model, SEQUENCES)
+    calibration.expect(handles)
+    calibration.covariance(handles[0])
+    layers = 1 + max(handle.id.layer for handle in handles)
+    assert len(products) == 4 * layers * len({len(ids) for ids in SEQUENCES})  # q k v, o, gate up, down
+
+
 def test_one_whole_pass_however_often_it_is_asked() -> None:
     model = FAMILIES["gptj"]()
     matrices, passes = find_matrices(model), passes_of(model)
@@ -129,6 +158,12 @@ def test_what_cannot_be_calibrated_on_is_refused() -> None:
     model = FAMILIES["gptj"]()
     with pytest.raises(InputError, match="no text"):
         Calibration(model, [])
+    for gigabytes in (-1.0, float("nan")):
+        with pytest.raises(InputError, match=f"memory_gb {gigabytes}: must be at least 0"):
+            Calibration(model, SEQUENCES, gigabytes)
+    for texts in ("", " \n", [], ["", " "]):
+        with pytest.raises(InputError, match="there is no text"):
+            calibrate(model, None, texts)
     with pytest.raises(InputError, match="training mode"):
         Calibration(FAMILIES["gptj"]().train(), SEQUENCES)
     with pytest.raises(InputError, match="sequence-to-sequence"):
