@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -156,11 +156,21 @@ class States:
         return True
 
     def _make_room(self, size: int, instead: Collection[Hashable]) -> None:
-        """Moves the least recently used entries out of memory, and others out of the files, while there is no room."""
-        if size > self.memory_bytes:
-            return
+        """Moves the least recently used entries out of memory, or removes their files, while there is no room."""
         old = [key for key, entry in self._entries.items() if entry.used < self._round - 1 or key in instead]
-        for key in sorted(old, key=lambda key: self._entries[key].used):
+        old.sort(key=lambda key: self._entries[key].used)
+        if size <= self.memory_bytes:
+            self._leave_to(size, old)
+        if self.in_memory + size > self.memory_bytes and size <= self.file_bytes:
+            for key in old:
+                if self.in_files + size <= self.file_bytes:
+                    return
+                if key in self and self._entries[key].path is not None:
+                    self.drop(key)
+
+    def _leave_to(self, size: int, old: Sequence[Hashable]) -> None:
+        """Moves entries out of memory until there is room in it."""
+        for key in old:
             if self.in_memory + size <= self.memory_bytes:
                 return
             entry = self._entries[key]

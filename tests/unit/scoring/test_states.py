@@ -130,3 +130,101 @@ def test_what_is_no_tree_of_tensors_is_not_kept(tmp_path: Path) -> None:
     with States(10**6, 0, tmp_path) as states:
         assert not states.put("key", (state(1), object()))
         assert "key" not in states
+
+
+def test_lately_is_this_round_and_the_one_before(tmp_path: Path) -> None:
+    with States(2 * SIZE, 0, tmp_path) as states:
+        states.put("a", state(0))
+        states.put("b", state(1))
+        states.next_round()
+        assert not states.put("c", state(2), wanted=True)  # both were put in the round before
+        states.get("a")
+        states.next_round()
+        assert states.put("c", state(2), wanted=True)
+        assert [key in states for key in "abc"] == [True, False, True]  # what was asked for stays
+        assert torch.equal(states.get("a"), state(0))
+
+
+def test_the_longest_unused_goes_first(tmp_path: Path) -> None:
+    with States(3 * SIZE, 0, tmp_path) as states:
+        for key in "abc":
+            states.put(key, state(0))
+            states.next_round()
+        states.get("a")
+        for _ in range(2):
+            states.next_round()
+        assert states.put("d", state(1), wanted=True)
+        assert [key in states for key in "abcd"] == [True, False, True, True]
+
+
+def test_room_is_made_as_far_as_it_is_needed(tmp_path: Path) -> None:
+    with States(2 * SIZE, 10**6, tmp_path) as states:
+        for key in "ab":
+            states.put(key, state(0))
+        for _ in range(2):
+            states.next_round()
+        assert states.put("whole", torch.ones(20), wanted=True)  # exactly all of the memory
+        assert (states.in_memory, states.in_files, len(files(tmp_path))) == (2 * SIZE, 2 * SIZE, 2)
+        assert states.put("more", torch.ones(21), wanted=True)  # which no memory can hold: nothing moves for it
+        assert (states.in_memory, states.in_files, len(files(tmp_path))) == (2 * SIZE, 2 * SIZE + 84, 3)
+
+
+def test_the_wanted_takes_the_place_of_old_files_too(tmp_path: Path) -> None:
+    with States(0, 2 * SIZE, tmp_path) as states:
+        states.put("a", state(0))
+        states.put("b", state(1))
+        for _ in range(2):
+            states.next_round()
+        states.get("a")
+        assert not states.put("c", state(2))
+        assert states.put("c", state(2), wanted=True)
+        assert [key in states for key in "abc"] == [True, False, True]
+        assert not states.put("d", state(3), wanted=True)
+        assert states.put("d", state(3), wanted=True, instead=["a"])
+        assert (states.in_files, len(files(tmp_path))) == (2 * SIZE, 2)
+        assert torch.equal(states.get("d"), state(3))
+        assert not states.put("large", torch.ones(21), wanted=True, instead=["c", "d"])
+        assert ("c" in states, "d" in states) == (True, True)  # it would not fit into all of the room
+
+
+def test_what_is_there_already_stays_as_it_is(tmp_path: Path) -> None:
+    with States(SIZE, 0, tmp_path) as states:
+        assert states.put("key", state(0))
+        assert states.put("key", state(1))
+        assert torch.equal(states.get("key"), state(0))
+        assert states.in_memory == SIZE
+
+
+def test_the_spare_is_kept_in_the_half_of_the_memory_that_is_free(tmp_path: Path) -> None:
+    with States(4 * SIZE, 10**6, tmp_path) as states:
+        assert [states.put(n, state(n), spare=True) for n in range(3)] == [True, True, False]
+        assert states.in_files == 0
+    with States(4 * SIZE - 1, 10**6, tmp_path) as states:
+        assert [states.put(n, state(n), spare=True) for n in range(2)] == [True, False]
+
+
+def test_what_is_dropped_gives_its_room_back(tmp_path: Path) -> None:
+    with States(SIZE, SIZE, tmp_path) as states:
+        states.put("memory", state(0))
+        states.put("file", state(1))
+        states.drop("neither")
+        for key, left in (("memory", (0, SIZE)), ("file", (0, 0))):
+            states.drop(key)
+            states.drop(key)
+            assert (states.in_memory, states.in_files) == left
+        assert files(tmp_path) == []
+        assert states.put("again", state(2))
+        states.close()
+        assert (len(states), states.in_memory) == (0, 0)
+        assert states.put("after", state(3))
+
+
+def test_leaving_memory_is_for_good(tmp_path: Path) -> None:
+    with States(SIZE, 2 * SIZE, tmp_path) as states:
+        states.put("memory", state(0))
+        states.put("file", state(1))
+        states.leave_memory()
+        assert ("memory" in states, "file" in states) == (False, True)
+        assert states.put("next", state(2))
+        assert (states.in_memory, states.in_files) == (0, 2 * SIZE)
+        assert not states.put("one more", torch.ones(1))
