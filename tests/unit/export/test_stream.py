@@ -45,6 +45,7 @@ def test_every_tensor_is_that_of_loading_editing_and_saving(on_disk, tensors, sa
     for name in ("config.json", "model.safetensors.index.json"):
         assert (tmp_path / "edited" / name).read_bytes() == (source / name).read_bytes()
     assert result.bytes_before == result.exported.bytes
+    assert result.exported.causal == (family != "t5_gated")
     assert result.exported.parameters == sum(tensor.numel() for tensor in before.values())
 
 
@@ -126,6 +127,12 @@ def test_an_edit_that_cannot_be_had_leaves_nothing(on_disk, tmp_path, edit, mess
     with pytest.raises(InputError, match=message):
         edited(source, Stack([Edit(0, "fc_in", rank=1), edit]), tmp_path / "edited")
     assert {path.name for path in tmp_path.iterdir()} == {"source"}
+
+
+def test_a_matrix_that_is_not_there_is_refused_before_anything_is_copied(on_disk, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "_copy", lambda *_: pytest.fail("copied"))
+    with pytest.raises(InputError, match="layer 7"):
+        edited(on_disk("llama"), Stack([Edit(0, "fc_in", rank=1), Edit(7, "fc_in", rank=2)]), tmp_path / "edited")
 
 
 def test_weights_that_are_no_numbers_leave_nothing(tmp_path):

@@ -202,6 +202,18 @@ def test_rotary_frequencies_stay_float32_in_bfloat16(tmp_path, windows):
     assert {weight.dtype for weight in saved_weights(tmp_path / "last.ckpt").values()} == {torch.bfloat16}
 
 
+def test_dropout_acts_when_nothing_is_held_out_too(tmp_path, windows):
+    whole = Windows(windows.train, windows.held_out[:0])
+    weights = []
+    for dropout in (0.2, 0.0):
+        model = llama().eval()  # as from_pretrained leaves it
+        for layer in model.model.layers:
+            layer.self_attn.attention_dropout = dropout
+        train(tmp_path / str(dropout), whole, replace(SETTINGS, steps=1), model=model)
+        weights.append(saved_weights(tmp_path / str(dropout) / "last.ckpt")["model.norm.weight"])
+    assert not torch.equal(*weights)
+
+
 def test_the_callers_random_state_is_left(tmp_path, windows):
     model = llama()
     torch.manual_seed(5)
