@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from laser_lit.config_data import DataConfig, config_folder
+from laser_lit.data.example import TextSet
 from laser_lit.data.registry import load_data, named_config
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.errors import InputError
@@ -113,9 +114,13 @@ def _language_tasks(task: Task) -> list[LanguageTask]:
 
 
 def _on(task: LanguageTask, config: DictConfig) -> LanguageTask:
-    """Returns the task on the data that `laser.calibration` names."""
+    """Returns the task on the data that `laser.calibration` names, in the windows of the evaluated text if it is one.
+
+    The groups of a running text are its windows', so that the same text in others would be split at other places.
+    """
     settings = config.laser.calibration
     changed = {} if settings.path is None else {"path": settings.path}
+    changed |= {"window": config.data.window} if isinstance(task.examples, TextSet) else {}
     try:
         data: DataConfig = named_config(settings.data, config_folder(), **changed)
         other = copy.deepcopy(config)

@@ -49,6 +49,16 @@ def test_what_it_is_calibrated_on_tells_runs_apart(
     assert any("a ridge stands in" in note for note in fewer.record["warnings"])
 
 
+def test_the_evaluated_text_under_another_name_is_split_as_it_is_evaluated(
+    evaluate: Callable[..., Any], model: list[str], files: dict[str, list[str]]
+) -> None:
+    whitened = (*EDIT, "laser.rank=3", "laser.decomposition=whitened")
+    own = [*model, *files["text"], "data.window=24", *whitened]
+    name, path = (text.split("=", 1)[1] for text in files["text"][:2])
+    runs = [evaluate(*own), evaluate(*own, f"laser.calibration.data={name}", f"laser.calibration.path={path}")]
+    assert len({run.record["edits"][0]["calibration"] for run in runs}) == 1
+
+
 def test_blocks_of_one_score_as_a_plain_edit_does(
     evaluate: Callable[..., Any], model: list[str], files: dict[str, list[str]]
 ) -> None:
