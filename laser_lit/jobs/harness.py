@@ -69,7 +69,7 @@ def harness_command(config: DictConfig, model: str, output: Path) -> list[str]:
         model: a folder in transformers' format or a hub id.
         output: folder for its results and samples.
     """
-    data, settings = config.data, config.model
+    settings = config.model
     arguments = {
         "pretrained": model,
         "dtype": settings.dtype,
@@ -79,6 +79,13 @@ def harness_command(config: DictConfig, model: str, output: Path) -> list[str]:
         "parallelize": True if settings.device_map else None,
     }
     given = json.dumps({key: value for key, value in arguments.items() if value is not None})
+    front = [sys.executable, "-P", "-m", "lm_eval", "run", "--model", "hf", "--model_args", given, "--log_samples"]
+    return [*front, *_options(config, output)]
+
+
+def _options(config: DictConfig, output: Path) -> list[str]:
+    """Returns the options that have a value, each before its own."""
+    data = config.data
     options = {
         "--tasks": data.task,
         "--num_fewshot": data.num_fewshot,
@@ -92,20 +99,7 @@ def harness_command(config: DictConfig, model: str, output: Path) -> list[str]:
         raise InputError(f"task=lm_eval: the harness takes one folder of tasks, and data.path names {len(folders)}")
     if folders:
         options["--include_path"] = folders[0]
-    typed = [str(part) for option in options.items() if option[1] is not None for part in option]
-    return [
-        sys.executable,
-        "-P",
-        "-m",
-        "lm_eval",
-        "run",
-        "--model",
-        "hf",
-        "--model_args",
-        given,
-        "--log_samples",
-        *typed,
-    ]
+    return [str(part) for option in options.items() if option[1] is not None for part in option]
 
 
 def _device(config: DictConfig) -> str:

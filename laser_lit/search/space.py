@@ -1,6 +1,6 @@
 """What a search may choose from: edits of one matrix each, by an explicit rank."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -62,23 +62,18 @@ class Space:
         Raises:
             InputError: names that there are not, shares outside [0, 1], ranks below 1, or nothing left.
         """
-        for kind in kinds:
-            if kind not in KINDS:
-                raise unknown_name("kind in search.kinds", kind, KINDS)
+        _check_kinds(kinds)
         amounts = Amounts.of(rhos, ranks, rules)
-        edits: list[Edit] = []
         found = places(matrices, layers, matrix)
-        whole = Edit(0, "all", rank=1, decomposition=decomposition, blocks=blocks)
-        full = {place: whole.full_rank(matrices[ids[0]].shape, str(ids[0])) for place, ids in found.items()}
-        for place, ids in found.items():
-            below = [] if set(kinds) == {"zero"} else amounts.of_matrix(matrices, ids, full[place])
-            for kind in dict.fromkeys(kinds):
-                edits += [_edit(place, kind, rank, whole) for rank in ([None] if kind == "zero" else below)]
+        how = Edit(0, "all", rank=1, decomposition=decomposition, blocks=blocks)
+        full = {place: how.full_rank(matrices[ids[0]].shape, str(ids[0])) for place, ids in found.items()}
+        read = {} if set(kinds) == {"zero"} else found
+        below = {place: amounts.of_matrix(matrices, ids, full[place]) for place, ids in read.items()}
+        edits = tuple(edit for place in found for edit in _edits(place, kinds, below.get(place, ()), how))
         if not edits:
-            highest = max(full.values()) - 1
-            useful = f"each is the full rank; the highest useful one is {highest}"
+            useful = f"each is the full rank; the highest useful one is {max(full.values()) - 1}"
             raise InputError(f"{amounts.typed} leaves no candidates: {useful}")
-        return cls(tuple(edits))
+        return cls(edits)
 
     def __len__(self) -> int:
         return len(self.edits)
@@ -135,11 +130,19 @@ def describe(edits: Edits) -> str:
     )
 
 
-def _edit(place: Place, kind: str, rank: int | None, how: Edit) -> Edit:
-    """Returns a candidate, its components those of another edit where the kind has any."""
+def _check_kinds(kinds: Sequence[str]) -> None:
+    for kind in kinds:
+        if kind not in KINDS:
+            raise unknown_name("kind in search.kinds", kind, KINDS)
+
+
+def _edits(place: Place, kinds: Sequence[str], ranks: Sequence[int], how: Edit) -> Iterator[Edit]:
+    """Yields the candidates of a matrix, their components those of another edit where the kind has any."""
     part, layer, name = place
-    components = how.decomposed if kind in ("low_rank", "high_order") else {}
-    return Edit(layer, name, rank=rank, kind=kind, part=part, **components)  # type: ignore[arg-type]
+    for kind in dict.fromkeys(kinds):
+        components = how.decomposed if kind in ("low_rank", "high_order") else {}
+        for rank in [None] if kind == "zero" else ranks:
+            yield Edit(layer, name, rank=rank, kind=kind, part=part, **components)  # type: ignore[arg-type]
 
 
 def places(
