@@ -88,14 +88,24 @@ def test_rows_say_what_was_decomposed(gptj: nn.Module, cache: FactorCache) -> No
     assert (plain.decomposition, plain.blocks, plain.basis) == (None, None, None)
 
 
-def test_thin_factors_are_there_for_whitened_and_not_for_blocks(gptj: nn.Module, cache: FactorCache) -> None:
-    edits = [*STACKS["whitened"], Edit(0, "fc_in", rank=2, decomposition="blocks", blocks=4)]
-    whitened, blocks = Stack(edits, cache=cache, calibration=Moments()).writes(gptj)
+def test_thin_factors_are_there_for_whitened_and_not_for_blocks_or_high_order(
+    gptj: nn.Module, cache: FactorCache
+) -> None:
+    blocks_of_rows = Edit(0, "fc_in", rank=2, decomposition="blocks", blocks=4)
+    high_order = Edit(0, "q_proj", rank=2, kind="high_order")
+    edits = [*STACKS["whitened"], *STACKS["whitened, high order"], blocks_of_rows, high_order]
+    whitened, *others = Stack(edits, cache=cache, calibration=Moments()).writes(gptj)
     assert whitened.thin is not None
     A, B = whitened.thin
     assert (A.shape, B.shape) == ((64, 3), (3, 16))
     torch.testing.assert_close(A @ B, whitened.W)
-    assert blocks.thin is None
+    assert [write.thin for write in others] == [None] * 3
+
+
+def test_no_thin_factors_are_left_of_an_edit_that_another_follows(gptj: nn.Module, cache: FactorCache) -> None:
+    edits = [Edit(0, "fc_in", rank=2), Edit(0, "fc_in", rho=0.5, kind="prune")]
+    (write,) = Stack(edits, combine="in_order", cache=cache).writes(gptj)
+    assert write.thin is None
 
 
 def test_a_block_of_one_is_the_plain_edit(gptj: nn.Module, cache: FactorCache) -> None:
@@ -112,6 +122,32 @@ def test_moments_are_asked_for_once_and_announced(gptj: nn.Module, tmp_path: Pat
         stack.provided(cache).resolve(gptj)
     assert len(moments.asked) == 2
     assert moments.expected[:2] == moments.asked
+
+
+def test_what_the_cache_keeps_of_whitened_edits_is_by_weights_and_by_place(gptj: nn.Module, tmp_path: Path) -> None:
+    matrices = find_matrices(gptj)
+    first, second = (matrices[MatrixId(layer, "fc_in")] for layer in (0, 1))
+    second.write(first.read())  # the same weights with other inputs
+    edits = [Edit("all", "fc_in", rank=3, decomposition="whitened")]
+
+    def written(folder: str) -> list[Tensor]:
+        stack = Stack(edits, cache=FactorCache(tmp_path / folder), calibration=Moments())
+        return [write.W for write in stack.writes(gptj)]
+
+    kept = written("kept")
+    assert not torch.equal(*kept)
+    second.write(-2 * second.read().flip(0))
+    for again, fresh in zip(written("kept"), written("fresh"), strict=True):
+        assert torch.equal(again, fresh)
+
+
+def test_what_a_saved_stack_brings_is_not_announced(gptj: nn.Module, cache: FactorCache) -> None:
+    stack = Stack(STACKS["whitened"], cache=cache, calibration=Moments())
+    moments = Moments()
+    again = stack.settled(stack.resolve(gptj)).provided(calibration=moments)
+    assert again.cache is cache
+    again.resolve(gptj)
+    assert moments.expected == moments.asked == []
 
 
 def test_without_a_calibration_whitened_edits_say_what_they_need(gptj: nn.Module) -> None:

@@ -163,6 +163,11 @@ def test_a_matrix_of_which_the_rule_keeps_all_or_nothing_is_named():
         rmt.candidates(matrices, fields("rmt", layers=0, matrices=["fc_in"]))
 
 
+def test_a_rule_that_keeps_all_of_every_matrix_is_refused():
+    with pytest.raises(InputError, match=r"search.rule=energy:1 keeps all or nothing of every matrix"):
+        rmt.candidates(find_matrices(FAMILIES["gptj"]()), SearchConfig(name="rmt", rule="energy:1"))
+
+
 def test_the_experts_of_a_matrix_have_one_rank():
     matrices = find_matrices(FAMILIES["mixtral"]())
     ids = [id for id in matrices if (id.layer, id.matrix) == (0, "fc_in")]
