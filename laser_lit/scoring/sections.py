@@ -115,14 +115,14 @@ class Watch:
             if place >= len(self._sections) or self._sections[place].ids & self.changed:
                 self.reached = True
                 return own(*args, **kwargs)
-            return self._left_out(place, own, args, kwargs) if same else own(*args, **kwargs)
+            key = (place, self._calls[place])
+            self._calls[place] += 1
+            return self._left_out(key, own, args, kwargs) if same else own(*args, **kwargs)
 
         return forward
 
-    def _left_out(self, place: int, own: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    def _left_out(self, key: Place, own: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Returns the output of a section that no edit reaches."""
-        key = (place, self._calls[place])
-        self._calls[place] += 1
         output = self._load(key)
         if output is None:
             output = own(*args, **kwargs)

@@ -12,6 +12,8 @@ def test_cells_come_back_from_the_file_and_from_its_folder(tmp_path: Path):
     write_cells(table, tmp_path / FILE)
     pd.testing.assert_frame_equal(read_cells(tmp_path), table)
     pd.testing.assert_frame_equal(read_cells(tmp_path / FILE), table)
+    write_cells(table.iloc[::-1], tmp_path / FILE)
+    assert list(read_cells(tmp_path).index) == [0, 1]
 
 
 def test_what_is_no_table_of_cells_is_refused_with_the_way_out(tmp_path: Path):

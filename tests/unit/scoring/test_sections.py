@@ -12,7 +12,7 @@ from laser_lit.edits.edit import Edit
 from laser_lit.edits.stack import Stack
 from laser_lit.models.matrices import MatrixId, find_matrices
 from laser_lit.scoring.resume import Resume
-from laser_lit.scoring.sections import Watch, outermost
+from laser_lit.scoring.sections import Section, Watch, outermost
 from laser_lit.scoring.states import States
 
 BESIDE = ["gptj", "phi", "cohere", "falcon_7b"]  # the MLP is given what the attention is given
@@ -125,6 +125,28 @@ def test_a_tensor_that_was_changed_since_is_another() -> None:
             x.add_(1)
             assert not watch._known(x)
     assert saved == []
+
+
+def test_a_section_that_runs_several_times_is_known_by_which_time_it_is() -> None:
+    """Else its second output would be taken for the first where an edit reaches the first only."""
+    x, y = torch.ones(2), torch.zeros(2)
+    own, other = (frozenset({MatrixId(0, matrix)}) for matrix in ("fc_in", "q_proj"))
+    kept: dict[tuple[int, int], Tensor] = {}
+    runs: list[Tensor] = []
+
+    def run(given: Tensor) -> Tensor:
+        runs.append(given)
+        return given + 1
+
+    for _ in range(2):
+        runs.clear()
+        watch = Watch([Section(nn.Identity(), own)], [nn.Identity()], other, kept.get, kept.__setitem__)
+        section, consumer = watch.wrap(0, run), watch.wrap(1, lambda x: x)
+        consumer(x)
+        assert torch.equal(section(y), y + 1)  # what the edit has reached
+        assert torch.equal(section(x), x + 1)  # what it was given before
+        assert list(kept) == [(0, 1)]
+    assert runs == [y]
 
 
 def test_the_outermost_module_has_all_and_no_other() -> None:
