@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from laser_lit.jobs import calibration
+
 EDIT = ("laser=single", "laser.layer=1", "laser.matrix=fc_in")
 
 
@@ -47,6 +49,32 @@ def test_what_it_is_calibrated_on_tells_runs_apart(
     assert len({run.record["config_hash"] for run in (own, fewer, other, plain)}) == 4
     assert plain.record["edits"][0]["decomposition"] is None
     assert any("a ridge stands in" in note for note in fewer.record["warnings"])
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_only_the_validation_split_calibrates(
+    evaluate: Callable[..., Any],
+    model: list[str],
+    files: dict[str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    named: bool,
+) -> None:
+    tasks: list[Any] = []
+    draws: list[Any] = []
+    calibration_of, drawn = calibration.calibration_of, calibration.drawn
+    monkeypatch.setattr(
+        calibration, "calibration_of", lambda *given: (tasks.append(given[0]), calibration_of(*given))[1]
+    )
+    monkeypatch.setattr(calibration, "drawn", lambda *given: (draws.append(given), drawn(*given))[1])
+    name, path = (text.split("=", 1)[1] for text in files["text"][:2])
+    other = (f"laser.calibration.data={name}", f"laser.calibration.path={path}") if named else ()
+    whitened = (*EDIT, "laser.rank=3", "laser.decomposition=whitened", "seed=3")
+    evaluate(*model, *files["text"], *whitened, *other)
+    ((sequences, _, seed),) = draws
+    splits = {split: {request.tokens for request in tasks[0].parts[split].requests} for split in ("validation", "test")}
+    assert set(sequences) == splits["validation"]
+    assert not set(sequences) & splits["test"]
+    assert seed == 3
 
 
 def test_the_evaluated_text_under_another_name_is_split_as_it_is_evaluated(
