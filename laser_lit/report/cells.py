@@ -20,6 +20,9 @@ PARTS = ("encoder", "decoder", "cross")
 LIMIT = 2_000
 """Cells in a table on a page or on W&B; the best are kept."""
 
+IN_TURN = ("rmt", "snr")
+"""Drivers that try each edit on top of those kept before: their few single edits are the first tries, no map."""
+
 REFUSED = "×"
 """What marks a stack that the guard turned away."""
 
@@ -98,6 +101,15 @@ def plain_gain(gain: float, search: SearchRecord) -> str:
     return f"{signed(gain / 100 if share else gain, share)} {unit(search)}"
 
 
+def single_edits(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns the single edits that can be compared with each other, so none of a driver that works in turn.
+
+    Args:
+        table: as from `prepared`.
+    """
+    return table[(table["step"] == 0) & ~table["driver"].isin(IN_TURN)]
+
+
 def best_by_place(table: pd.DataFrame) -> pd.DataFrame:
     """Returns the best single edit of every layer and matrix, one that the guard turned away only where all were.
 
@@ -106,8 +118,7 @@ def best_by_place(table: pd.DataFrame) -> pd.DataFrame:
     Args:
         table: as from `prepared`.
     """
-    single = table[table["step"] == 0]
-    ordered = single.sort_values(["n", "refused", "gain"], ascending=[False, True, False], kind="stable")
+    ordered = single_edits(table).sort_values(["n", "refused", "gain"], ascending=[False, True, False], kind="stable")
     return ordered.drop_duplicates(["row", "column"])
 
 

@@ -11,8 +11,12 @@ from laser_lit.report.search import merit
 from laser_lit.results.record import Record
 from laser_lit.results.search_record import SearchRecord
 
-_COLOURS = {"grid": "--ink", "gradient": "--good", "greedy": "--quiet", "racing": "--accent", "optuna": "--bad"}
-_DASHES = {"grid": "solid", "gradient": "dash", "greedy": "dot", "racing": "solid", "optuna": "dashdot"}
+_COLOURS = {
+    **{"grid": "--ink", "gradient": "--good", "greedy": "#1d9aa5", "racing": "--accent", "optuna": "--bad"},
+    **{"rmt": "--note-line", "snr": "#9a64bd", "collect": "#c2648a"},
+}
+"""A driver's own colour; those without a name can be seen on light and on dark. `--quiet` is the base's."""
+_DASHES = {"gradient": "dash", "greedy": "longdash", "optuna": "dashdot", "snr": "dash", "collect": "longdashdot"}
 
 
 def search_figures(record: Record, cells: pd.DataFrame) -> list[Figure]:
@@ -111,7 +115,9 @@ def cost_figure(search: SearchRecord, guarded: bool = False) -> Figure | None:
         data,
         layout(
             *("cost, stacks on all of validation", f"gap on validation, {unit(search)}"),
-            xaxis={"type": "log", "dtick": "D2"} if min(ends) > 0 and max(ends) > 5 * min(ends) else {},
+            xaxis={"type": "log", "dtick": "D2", "tickformat": "~g"}
+            if min(ends) > 0 and max(ends) > 5 * min(ends)
+            else {},
             yaxis={"rangemode": "tozero"},
             shapes=[line(xref="paper", x0=0, x1=1, y0=behind, y1=behind)] if behind > 0 else [],
             showlegend=True,
@@ -132,8 +138,8 @@ def _cost_curve(curve: Any, best: float, scale: int, search: SearchRecord) -> di
         "line": {
             "shape": "hv",
             "width": 2,
-            "color": _COLOURS.get(driver, "--note-line"),
-            "dash": _DASHES.get(driver, "dot"),
+            "color": _COLOURS.get(driver, "--ink"),
+            "dash": _DASHES.get(driver, "solid"),
         },
     }
 

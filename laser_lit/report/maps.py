@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from laser_lit.report.cells import REFUSED, axes, best_by_place, unit
+from laser_lit.report.cells import REFUSED, axes, best_by_place, single_edits, unit
 from laser_lit.report.figure import Figure, layout, line, selector, window
 from laser_lit.results.record import AppliedEdit, jsonable
 from laser_lit.results.search_record import SearchRecord
@@ -22,7 +22,7 @@ def map_figure(table: pd.DataFrame, search: SearchRecord, edits: tuple[AppliedEd
         search: that tried the cells.
         edits: what was chosen, to be marked.
     """
-    single = table[table["step"] == 0]
+    single = single_edits(table)
     if single.empty:
         return None
     rows, columns = axes(single)
@@ -93,13 +93,14 @@ def _turned_away(table: pd.DataFrame) -> str:
 def _heatmaps(
     grids: dict[str, Any], rows: list[str], columns: list[str], single: pd.DataFrame, search: SearchRecord
 ) -> list[dict[str, Any]]:
-    most = float(single["gain"].max())
-    most = most if most > 0 else float(single["gain"].abs().max()) or 1.0
+    beyond = window(single["gain"].tolist()) is not None
+    most = float(single["gain"].max() if beyond else single["gain"].abs().max()) or 1.0
     common = {
         **{"type": "heatmap", "x": columns, "y": rows, "zmin": -most, "zmax": most, "xgap": 1, "ygap": 1},
         **{"hovertemplate": "%{text}<extra></extra>", "hoverongaps": False},
     }
-    bar = {"title": {"text": unit(search)}, "thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}}
+    ticks = {"tickvals": [-most, 0, most], "ticktext": [f"{'≤ ' * beyond}−{most:.3g}", "0", f"+{most:.3g}"]}
+    bar = {"title": {"text": unit(search)}, "thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}, **ticks}
     return [
         {**common, **_part(grids, 0), "colorscale": _COLOURED, "colorbar": bar},
         {**common, **_part(grids, 1), "colorscale": _GREY, "showscale": False, "opacity": 0.6},
@@ -139,7 +140,8 @@ def rank_figure(table: pd.DataFrame, search: SearchRecord) -> Figure | None:
         table: as from `prepared`.
         search: that tried the cells.
     """
-    ranked = table[(table["step"] == 0) & table["rank"].notna()].sort_values("rank", kind="stable")
+    single = single_edits(table)
+    ranked = single[single["rank"].notna()].sort_values("rank", kind="stable")
     places = ["row", "kind", "column"]
     ranked = ranked[ranked.groupby(places)["rank"].transform("nunique") > 1]
     if ranked.empty:

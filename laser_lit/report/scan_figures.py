@@ -95,7 +95,13 @@ def snr_figure(lines: list[_Line]) -> Figure | None:
         "Sum of the singular values above laserRMT's threshold over the sum of those below, over the largest one. "
         f"Spectrum trains the matrices that are high within their type.{missing}",
         data,
-        layout("layer", "SNR / s_max", yaxis={"type": "log"}, xaxis={"dtick": _step(lines)}, showlegend=True),
+        layout(
+            "layer",
+            "SNR / s_max",
+            yaxis={"type": "log", "tickformat": "~g"},
+            xaxis={"dtick": _step(lines)},
+            showlegend=True,
+        ),
     )
 
 
@@ -149,8 +155,9 @@ def density_figure(table: pd.DataFrame) -> Figure | None:
         "density",
         "Spectral density and the Marchenko–Pastur law",
         "Histogram of the singular values in units of σ√N, with σ from their median and N the longer side; the line is "
-        "what pure noise of that σ would show. What lies to the right of it is signal, if the rest is noise. Offered: "
-        "of each type of matrix the ones with the highest and the lowest SNR.",
+        "what pure noise of that σ would show. It ends at 1 + √β, with β the shorter side over the longer; what lies "
+        "beyond 1 + √β is signal, if the rest is noise. Offered: of each type of matrix the ones with the highest and "
+        "the lowest SNR.",
         data,
         layout(
             *("singular value / (σ√N)", "density"),

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from laser_lit.report.cells import plain_gain, prepared, unit
+from laser_lit.report.cells import IN_TURN, plain_gain, prepared, unit
 from laser_lit.report.wording import amount, interval, matrix_name, p_value, signed, value
 from laser_lit.results.compare import Gain
 from laser_lit.results.record import Record
@@ -28,7 +28,7 @@ def search_lines(record: Record, cells: pd.DataFrame | None = None) -> dict[str,
     lines = {
         "driver": f"{search.driver}, {_maximised(record, search)}",
         "tried": f"{_tried(search)}, {search.failed:,} failed",
-        "cost": f"{search.cost:,.1f} whole cells{_share(search)}{_uncounted(search)}",
+        "cost": f"{f'{search.cost:,.1f}'.removesuffix('.0')} whole cells{_share(search)}{_uncounted(search)}",
     }
     if search.chosen is None:
         lines["chosen"] = nothing_chosen(record)
@@ -54,7 +54,9 @@ def _maximised(record: Record, search: SearchRecord) -> str:
 
 
 def _share(search: SearchRecord) -> str:
-    return f", {100 * search.cost / search.candidates:.3g} % of the grid" if search.candidates else ""
+    if search.driver in IN_TURN or not search.candidates:
+        return ""
+    return f", {100 * search.cost / search.candidates:.3g} % of the grid"
 
 
 def _uncounted(search: SearchRecord) -> str:

@@ -9,9 +9,11 @@ import plotly.graph_objects as go
 import pytest
 
 import laser_lit.report
-from laser_lit.report.figure import LIGHT, Figure, window
-from laser_lit.report.figures import search_figures
+from laser_lit.report.cells import IN_TURN
+from laser_lit.report.figure import DOTTED, LIGHT, Figure, window
+from laser_lit.report.figures import cost_figure, search_figures
 from laser_lit.results.record import Record
+from laser_lit.search.drivers import BY_ONE_RULE, DRIVERS
 
 
 @pytest.fixture
@@ -95,6 +97,40 @@ def test_the_gap_falls_to_zero_from_below_the_base(figures: dict[str, Figure], s
     assert grid["line"] != racing["line"]
     (base,) = figures["cost"].layout["shapes"]
     assert base["y0"] == pytest.approx(100 * (0.87 - searched.search.base))
+
+
+def test_every_driver_has_a_colour_and_a_dash_of_its_own_and_none_is_the_bases(searched: Record):
+    curves = tuple({"driver": driver, "cost": [1.0, 700.0], "merit": [0.6, 0.8]} for driver in DRIVERS)
+    figure = cost_figure(dataclasses.replace(searched.search, curves=curves))
+    assert figure is not None
+    lines = [trace["line"] for trace in figure.data]
+    assert len({line["color"] for line in lines}) == len(DRIVERS)
+    assert DOTTED["color"] not in {line["color"] for line in lines}
+    assert DOTTED["dash"] not in {line["dash"] for line in lines}
+    assert figure.layout["xaxis"]["tickformat"] == "~g"
+
+
+def test_stacks_of_drivers_that_work_in_turn_make_no_map(searched: Record, cells: pd.DataFrame):
+    assert set(IN_TURN) == set(BY_ONE_RULE)
+    for driver in IN_TURN:
+        names = {figure.name for figure in search_figures(searched, cells.assign(driver=driver))}
+        assert names == {"predicted", "cost"}
+    mixed = cells.assign(driver=np.where(cells["layer"] == 1, "rmt", "grid"))
+    assert search_figures(searched, mixed)[0].data[0]["x"] == ["0", "2"]
+
+
+def test_the_bar_of_the_map_reaches_every_gain_or_says_that_it_does_not(searched: Record, cells: pd.DataFrame):
+    def bar(scale: float) -> tuple[float, list[str]]:
+        harms = cells.assign(gain_accuracy=cells["gain_accuracy"].map(lambda gain: gain if gain > 0 else scale * gain))
+        clear = search_figures(searched, harms)[0].data[0]
+        assert clear["zmax"] == -clear["zmin"] == clear["colorbar"]["tickvals"][-1]
+        return clear["zmax"], clear["colorbar"]["ticktext"]
+
+    most, worst = 100 * cells["gain_accuracy"].max(), 100 * cells["gain_accuracy"].min()
+    reached = 2 * -worst
+    assert reached > most
+    assert bar(2) == (pytest.approx(reached), [f"−{reached:.3g}", "0", f"+{reached:.3g}"])
+    assert bar(50) == (pytest.approx(most), [f"≤ −{most:.3g}", "0", f"+{most:.3g}"])
 
 
 def test_the_path_climbs_from_the_base(figures: dict[str, Figure], searched: Record):

@@ -74,6 +74,8 @@ def test_the_terminal_says_what_was_left_out_and_where_the_files_are(table: pd.D
 def test_figures_have_the_table_s_numbers(table: pd.DataFrame) -> None:
     figures = {figure.name: figure for figure in scan_figures(table)}
     assert list(figures) == ["snr", "measures", "density"]
+    assert figures["snr"].layout["yaxis"]["tickformat"] == "~g"
+    assert "beyond 1 + √β" in figures["density"].caption
     trace = next(trace for trace in figures["snr"].data if trace["name"] == "fc_out")
     rows = table[table["matrix"] == "fc_out"]
     assert trace["x"] == rows["layer"].tolist()

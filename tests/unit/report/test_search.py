@@ -35,6 +35,7 @@ def test_the_validation_gain_stands_beside_the_test_gain(searched: Record):
     assert lines["tried"] == "72 stacks, from 72 candidate edits; 69 scored in full, 2 in part, 1 failed"
     assert lines["cost"] == "69.3 whole cells, 96.2 % of the grid"
     assert search_lines(changed(searched, driver="racing"))["cost"].endswith("; the gradient's own passes not counted")
+    assert search_lines(changed(searched, driver="snr", cost=15.0))["cost"] == "15 whole cells"
     assert lines["chosen"] == "layer 2 fc_in rank 1 of 64"
     assert lines["validation gain, points"].startswith("+25.3")
     assert lines["  p, max-T over those scored"] == "0.004; what was not scored in full is not in it"
@@ -115,6 +116,7 @@ def test_the_terminal_shows_lines_and_map_within_80_columns(searched: Record, ce
     assert rows[2].split()[5] == f"+{100 * best:.1f}*"
     assert "*" not in rows[2].split()[1]
     assert "Best gain" not in printed(searched)
+    assert "Best gain" not in printed(changed(searched, driver="rmt"), cells.assign(driver="rmt"))
     assert printed(record_from_dict(searched.to_dict()), cells) == printed(searched, cells)
 
 
