@@ -62,7 +62,7 @@ def check_model(config: DictConfig) -> None:
     if (config.model.facts is None) != (config.data.world is None):
         raise InputError(
             f"model={config.model.name} data={config.data.name}: the built-in model knows the words of the built-in "
-            "data and nothing else; use model=facts with data=facts"
+            "data and nothing else; use model=facts with data=facts, and model=facts model.path=DIR for an export of it"
         )
 
 

@@ -16,7 +16,7 @@ from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
 from laser_lit.jobs.calibration import calibrated
 from laser_lit.jobs.controls import check_controls, scored_controls, wants_controls
-from laser_lit.jobs.export import check_exported, export
+from laser_lit.jobs.export import check_exported, check_smaller, export
 from laser_lit.jobs.laser import ConfiguredStack
 from laser_lit.jobs.search import is_shard, search, shard_done
 from laser_lit.jobs.write import save_stack, write_results
@@ -77,6 +77,8 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig) -> f
     laser = calibrated(laser.on(task.matrices), task, config)
     with_controls = wants_controls(task, laser.stack, controls_wanted)
     edits = [] if laser.stack is None else laser.stack.resolve(task.matrices)
+    if found is None:
+        check_smaller(edits, config)
     content = task.content()
     scores = score_both(task, laser.stack, store, content)
     controls: tuple[Control, ...] = ()

@@ -1,6 +1,7 @@
 """`export.path=`: the model under the stack as a checkpoint of its own, after an evaluation or a search."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from laser_lit.config_export import ExportConfig
+from laser_lit.edits.row import AppliedEdit
 from laser_lit.errors import InputError
 from laser_lit.export.origin import Origin
 from laser_lit.export.result import check_format
@@ -16,6 +18,7 @@ from laser_lit.export.write import check_exportable, export_model, shard_size
 from laser_lit.files import check_apart, check_new_folder
 from laser_lit.jobs.laser import ConfiguredStack
 from laser_lit.jobs.search import is_shard
+from laser_lit.linalg.lowrank import is_smaller
 from laser_lit.results.record import Record
 from laser_lit.tasks.base import Task
 
@@ -75,6 +78,29 @@ def check_exported(task: Task, config: DictConfig) -> None:
     """
     if config.export.path is not None:
         check_exportable(task.model, config.export.format)
+
+
+def check_smaller(edits: Sequence[AppliedEdit], config: DictConfig) -> None:
+    """Raises an error where factors are asked for and no edit leaves any that are smaller, before anything is scored.
+
+    Args:
+        edits: as resolved.
+        config: the whole evaluation config.
+
+    Raises:
+        InputError: says how small the ranks would have to be.
+    """
+    if config.export.path is None or config.export.format != "factored":
+        return
+    thin = [edit for edit in edits if edit.kind == "low_rank" and edit.rank is not None and not edit.blocks]
+    if any(edit.kind == "zero" for edit in edits) or any(is_smaller(edit.rank or 0, edit.shape) for edit in thin):
+        return
+    out, inputs = edits[0].shape
+    raise InputError(
+        "export.format=factored: no edit leaves two factors that are smaller than its matrix; low_rank does so below "
+        f"rank {out * inputs / (out + inputs):.0f} of a {out} x {inputs} one. Name smaller ranks, or "
+        "export.format=dense"
+    )
 
 
 def export(task: Task, laser: ConfiguredStack, record: Record, config: DictConfig) -> None:

@@ -181,7 +181,9 @@ def _frozen(config: Config, edits: list[dict[str, Any]], provenance: str) -> Con
     frozen = model["stack_top3"]
     verified, notes = frozen["verified"], tuple[str, ...]()
     if model["facts"] is not None and (
-        model["facts"] != asdict(FactsTrainingConfig()) or world != asdict(FactsConfig(**frozen["world"]))
+        model["path"] is not None
+        or model["facts"] != asdict(FactsTrainingConfig())
+        or world != asdict(FactsConfig(**frozen["world"]))
     ):
         verified = False
         notes = (f"the edits were found under other settings of model={model['name']} than these",)

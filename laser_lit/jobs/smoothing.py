@@ -34,7 +34,8 @@ def smoothing(laser: Mapping[str, Any]) -> Edit:
     if METHODS[method] is not None:
         if percent is not None:
             raise InputError(
-                f"laser.percent={percent} counts for laser.method=svd alone: method {method} finds the rank"
+                f"laser.percent={percent} counts for laser.method=svd alone: "
+                f"method {method} finds the rank; type laser.method=svd too"
             )
         return Edit(**place, rule=METHODS[method])
     share = _share(percent)

@@ -57,7 +57,9 @@ class Factored:
 
         def load(where: str, **keywords: Any) -> Any:
             loaded = _with_factors(cls, self.ranks).from_pretrained(where, variant=VARIANT, **keywords)
-            (loaded[0] if isinstance(loaded, tuple) else loaded).__class__ = cls
+            model = loaded[0] if isinstance(loaded, tuple) else loaded
+            model.__class__ = cls
+            model.save_pretrained = _refuse_saving
             return loaded
 
         return load
@@ -113,6 +115,14 @@ def make_dense(model: PreTrainedModel) -> None:
         module.weight = nn.Parameter(W.T.contiguous() if isinstance(module, Conv1D) else W)
         module.bias = factors.bias
         model.set_submodule(name, module.train(factors.training))
+    vars(model).pop("save_pretrained", None)
+
+
+def _refuse_saving(*arguments: Any, **keywords: Any) -> None:
+    raise InputError(
+        "save_pretrained of a model with thin factors would write a folder that nothing can load: copy the folder that "
+        "it came from, or make whole matrices with `python -m laser_lit.export DIR NEW --format dense`"
+    )
 
 
 def _with_factors(cls: type[PreTrainedModel], ranks: Mapping[str, int]) -> type[PreTrainedModel]:

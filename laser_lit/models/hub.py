@@ -75,7 +75,7 @@ def _fetched(id: str, revision: str | None, patterns: list[str]) -> Path:
     except LocalEntryNotFoundError as error:
         unreachable = f"{constants.ENDPOINT} cannot be reached;"
         why = "HF_HUB_OFFLINE forbids fetching it; unset that, or" if offline else unreachable
-        raise InputError(f"{id} is not in the hub's cache and {why} {local}") from error
+        raise InputError(f"{id} is no folder here and not in the hub's cache, and {why} {local}") from error
     except (HfHubHTTPError, OSError) as error:
         raise InputError(f"cannot fetch {id} from the hub: {str(error).strip().splitlines()[0]}; or {local}") from error
     found = Path(folder)

@@ -69,10 +69,14 @@ class Source:
         local = "give a local folder with model=local model.path=DIR"
         if constants.HF_HUB_OFFLINE:
             return (
-                f"{self.where} is not in the hub's cache and HF_HUB_OFFLINE forbids fetching it; unset that, or {local}"
+                f"{self.where} is no folder here and not in the hub's cache, and HF_HUB_OFFLINE forbids fetching it; "
+                f"unset that, or {local}"
             )
         if not self.reachable:
-            return f"{self.where} is not in the hub's cache and {constants.ENDPOINT} cannot be reached; {local}"
+            return (
+                f"{self.where} is no folder here and not in the hub's cache, and {constants.ENDPOINT} cannot be "
+                f"reached; {local}"
+            )
         causes = list(_chain(error))
         if any(isinstance(cause, GatedRepoError) for cause in causes):
             return f"{self.where} is gated: accept its licence on the hub and log in (`hf auth login` or HF_TOKEN)"

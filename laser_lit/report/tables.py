@@ -41,6 +41,7 @@ def render_result(record: Record, folder: Path | None = None, cells: pd.DataFram
     parts.append(paragraph(opened(record), "dim"))
     if folder is not None:
         kept = "result.json  predictions.parquet  report.html" + ("  stack.yaml" if record.edits else "")
+        kept += "  stack.bases" if (folder / "stack.bases").is_file() else ""
         kept += "  cells.parquet" if record.search else ""
         parts += [Text(f"  {folder}", style="cyan", overflow="fold"), Text(f"    {kept}", style="dim")]
     return Group(*parts, Text(""))

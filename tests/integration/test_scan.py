@@ -62,7 +62,7 @@ def test_fields_of_the_scan(command, gptj):
         ("spectral.matrixes=all", "matrixes"),
         ("model.path=null", "needs model.path=DIR"),
         ("model.path=nowhere/at/all", "no model folder at nowhere/at/all"),
-        ("model.path=someone/nothing", "someone/nothing is not in the hub's cache"),
+        ("model.path=someone/nothing", "someone/nothing is no folder here and not in the hub's cache"),
     ],
 )
 def test_wrong_inputs(command, gptj, typed, said):

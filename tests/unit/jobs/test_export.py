@@ -1,12 +1,15 @@
 """What is refused of `export` before anything is loaded, and what the card is told."""
 
+from dataclasses import replace
+
 import pytest
 from hydra.core.hydra_config import HydraConfig
 
+from laser_lit.edits.row import AppliedEdit
 from laser_lit.errors import InputError
 from laser_lit.jobs import edit_checkpoint
 from laser_lit.jobs.checks import check_evaluation
-from laser_lit.jobs.export import command, origin_of
+from laser_lit.jobs.export import check_smaller, command, origin_of
 
 
 @pytest.fixture
@@ -49,6 +52,17 @@ def test_values(config, typed, words):
         check_evaluation(config(*typed))
 
 
+def test_factors_that_would_save_nothing_are_refused_before_anything_is_scored(config):
+    asked = config("export.path=new", "export.format=factored")
+    row = AppliedEdit(**dict.fromkeys(AppliedEdit.__dataclass_fields__) | {"kind": "low_rank", "shape": (64, 16)})
+    check_smaller([replace(row, rank=12)], asked)
+    check_smaller([replace(row, rank=16), replace(row, kind="zero", rank=0)], asked)
+    check_smaller([replace(row, rank=16)], config("export.path=new"))
+    for kept in (replace(row, rank=13), replace(row, rank=2, blocks=4), replace(row, kind="high_order", rank=2)):
+        with pytest.raises(InputError, match="low_rank does so below rank 13 of a 64 x 16 one"):
+            check_smaller([kept], asked)
+
+
 EDIT = ["task=edit_checkpoint", "model=local", "model.path=x", "laser=single", "laser.layer=0", "laser.matrix=mlp"]
 
 
@@ -62,7 +76,7 @@ EDIT = ["task=edit_checkpoint", "model=local", "model.path=x", "laser=single", "
         (["export.path=new", "search=greedy"], r"search=greedy counts for nothing with task=edit_checkpoint"),
         (["export.path=new", "model.dtype=float16"], r"model\.dtype=float16 counts for nothing"),
         (["export.path=new", "model.path=null"], r"model=local needs model\.path=DIR"),
-        (["export.path=new", "laser.rho=0.5"], r"no model folder at x|x is not in the hub's cache"),
+        (["export.path=new", "laser.rho=0.5"], r"no model folder at x|x is no folder here and not in the hub's cache"),
     ],
 )
 def test_values_of_edit_checkpoint(config, tmp_path, typed, words):

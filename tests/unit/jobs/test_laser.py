@@ -145,7 +145,9 @@ def test_edits_of_several_kinds(composed):
     )
 
 
-@pytest.mark.parametrize("other", ["model.facts.steps=20", "data.world.noise=0.45", "data=facts_distractor"])
+@pytest.mark.parametrize(
+    "other", ["model.facts.steps=20", "data.world.noise=0.45", "data=facts_distractor", "model.path=an-export"]
+)
 def test_a_searched_stack_is_unverified_under_other_settings(composed, other):
     for choice in ("single", "stack_top3"):
         configured = configured_stack(composed(other, f"laser={choice}"))

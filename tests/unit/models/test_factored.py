@@ -17,7 +17,7 @@ from laser_lit.errors import InputError
 from laser_lit.export.write import export_model
 from laser_lit.files import UNFINISHED
 from laser_lit.models.content import content_hash
-from laser_lit.models.factored import factored_modules, is_linear
+from laser_lit.models.factored import factored_modules, is_linear, make_dense
 from laser_lit.models.load import load_model, load_weights
 from laser_lit.models.matrices import MatrixId, find_matrices
 
@@ -69,6 +69,16 @@ def test_factors_are_read_and_not_edited(folder: Path, tmp_path: Path) -> None:
             refused()
     with Stack([Edit(0, "mlp", rank=1)]).applied(model) as rows:
         assert len(rows) == 2
+
+
+def test_a_model_with_factors_is_not_saved_as_a_plain_one(folder: Path, tmp_path: Path) -> None:
+    model = load_weights(folder)
+    with pytest.raises(InputError, match=r"nothing can load: copy the folder .* --format dense"):
+        model.save_pretrained(tmp_path / "saved")
+    assert not (tmp_path / "saved").exists()
+    make_dense(model)
+    model.save_pretrained(tmp_path / "saved")
+    assert torch.equal(output_of(load_weights(tmp_path / "saved")), output_of(model))
 
 
 def test_a_config_that_does_not_fit_is_said(folder: Path) -> None:

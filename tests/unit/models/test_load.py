@@ -167,12 +167,15 @@ def test_places_without_a_model(tmp_path: Path) -> None:
 
 
 def test_no_hub_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match=r"owner/name is not in the hub's cache and HF_HUB_OFFLINE forbids .*DIR"):
+    with pytest.raises(
+        InputError, match=r"owner/name is no folder here and not in the hub's cache, and HF_HUB_OFFLINE forbids .*DIR"
+    ):
         load_weights("owner/name")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(
-        InputError, match=r"owner/name is not in the hub's cache and http://127.0.0.1:9 cannot be reach"
+        InputError,
+        match=r"owner/name is no folder here and not in the hub's cache, and http://127.0.0.1:9 cannot be reach",
     ):
         load_model("owner/name")
 

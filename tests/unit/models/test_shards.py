@@ -166,7 +166,9 @@ def test_a_hub_id_is_read_from_the_cache(folder: Path, tmp_path: Path, monkeypat
     checkpoint = open_checkpoint("someone/small")
     assert checkpoint.folder == snapshot
     assert open_checkpoint("someone/small", revision=commit).matrices.layers == {None: 2}
-    with pytest.raises(InputError, match=r"someone/else is not in the hub's cache and HF_HUB_OFFLINE forbids"):
+    with pytest.raises(
+        InputError, match=r"someone/else is no folder here and not in the hub's cache, and HF_HUB_OFFLINE forbids"
+    ):
         open_checkpoint("someone/else")
     (snapshot / "config.json").unlink()
     with pytest.raises(InputError, match=r"has no config\.json in the cache"):
