@@ -60,6 +60,19 @@ def explain_launcher(error: Exception) -> str | None:
     return None
 
 
+def explain_choice(error: Exception) -> str | None:
+    """Returns what a user should read about a choice that is no name; None for any other error.
+
+    Args:
+        error: as raised while the config was composed.
+    """
+    if isinstance(error, ValueError) and str(error).startswith(
+        "Config group override must be a string"
+    ):  # Hydra's words
+        return "a choice of search= or of another group is a name, not a number: search=grid, model=gptj"
+    return None
+
+
 def check_keys(config: DictConfig, where: str = "") -> None:
     """Raises an error for keys that no dataclass has, as `+laser.rhoo=0.5` adds them.
 

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from laser_lit.config import register_schemas
 from laser_lit.config_data import config_folder, quote_templates
-from laser_lit.config_errors import check_keys, explain, explain_launcher
+from laser_lit.config_errors import check_keys, explain, explain_choice, explain_launcher
 from laser_lit.errors import InputError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -111,7 +111,7 @@ def _message(error: Exception) -> str | None:
         return explain(error)
     if isinstance(error, InputError | OSError):
         return str(error)
-    return explain_launcher(error)
+    return explain_launcher(error) or explain_choice(error)
 
 
 @contextmanager

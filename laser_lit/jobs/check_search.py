@@ -37,6 +37,8 @@ def check_search(config: DictConfig, processes: int) -> None:
         return
     if search.name not in DRIVERS:
         raise unknown_name("search", search.name, ("none", "auto", *DRIVERS))
+    if search.shards == 1 and any(text.startswith("search.shard=") for text in _typed()):
+        raise InputError(f"search.shard={search.shard} without search.shards: say into how many parts, search.shards=4")
     _check_values(search)
     if search.shards > 1 and search.name not in (*SHARDED, "collect"):
         raise InputError(
@@ -48,8 +50,6 @@ def check_search(config: DictConfig, processes: int) -> None:
             f"search={search.name} with {processes} processes: a search runs in one process a job. Split it with "
             "-m search.shard=0,1 search.shards=2 and a launcher, one device a job (docs/scaling.md)"
         )
-    if search.shards == 1 and any(text.startswith("search.shard=") for text in _typed()):
-        raise InputError(f"search.shard={search.shard} without search.shards: say into how many parts, search.shards=4")
     idle = ("laser=", "laser.") if search.decomposition != "whitened" else ("laser=", *_NOT_CALIBRATION)
     typed = [text for text in _typed() if text.startswith(idle)]
     if typed:

@@ -163,6 +163,8 @@ def test_several_data_sets_are_searched_for_one_stack(evaluate, model, files):
         (["search=grid", "search.layers=lat"], "nearest: late"),
         (["search=grid", "search.rank=[999]"], r"search.rank=\[999\] leaves no candidates.* highest useful one is 31"),
         (["search=grid", "search.shard=0"], "without search.shards"),
+        (["search=grid", "search.shard=1"], "without search.shards"),
+        (["search=3"], "a choice of search= or of another group is a name, not a number"),
         (["search=grid", "search.guard.limit=0.1"], "would count for nothing"),
         (["search=grid", "search.matrices=fc_on"], "fc_in"),
         (["search=grid", "search.objective=f1"], "accuracy, log_loss"),
