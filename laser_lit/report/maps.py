@@ -10,6 +10,10 @@ from laser_lit.results.record import AppliedEdit, jsonable
 from laser_lit.results.search_record import SearchRecord
 
 _BEST = "best of all"
+_MAP_CAPTION = (
+    "Blue gains, red harms; grey cannot be told from no change after adjusting for all cells that were scored in full "
+    "(max-T p > .05), or was given up before that."
+)
 _COLOURED = [[0.0, "--bad"], [0.5, "--soft"], [1.0, "--accent"]]
 _GREY = [[0.0, "--quiet"], [0.5, "--soft"], [1.0, "--quiet"]]
 
@@ -39,30 +43,26 @@ def map_figure(table: pd.DataFrame, search: SearchRecord, edits: tuple[AppliedEd
                 "marker.size": [None, None, sizes]
             }
     menu = [selector("Rank", grids, changed)] if len(views) > 1 else []
-    caption = (
-        "Blue gains, red harms; grey cannot be told from no change after adjusting for all cells that were scored in "
-        f"full (max-T p > .05), or was given up before that.{_turned_away(single)}"
-    )
+    star = " The star marks what was chosen." if search.chosen is not None else ""
     return Figure(
         "map",
         "Layer × matrix",
-        caption + (" The star marks what was chosen." if search.chosen is not None else ""),
+        f"{_MAP_CAPTION}{_turned_away(single)}{star}",
         data,
         layout(
             *("layer", ""),
             height=130 + 34 * len(rows),
-            xaxis={
-                "type": "category",
-                "showgrid": False,
-                "tickangle": 0,
-                "categoryorder": "array",
-                "categoryarray": columns,
-            },
-            yaxis={"type": "category", "showgrid": False, "categoryorder": "array", "categoryarray": rows[::-1]},
+            xaxis={**_ordered(columns), "tickangle": 0},
+            yaxis=_ordered(rows[::-1]),
             updatemenus=menu,
             showlegend=False,
         ),
     )
+
+
+def _ordered(names: list[str]) -> dict[str, Any]:
+    """Returns an axis with names in a given order."""
+    return {"type": "category", "showgrid": False, "categoryorder": "array", "categoryarray": names}
 
 
 def _views(single: pd.DataFrame) -> dict[str, pd.DataFrame]:
