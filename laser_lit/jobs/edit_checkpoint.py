@@ -1,10 +1,8 @@
 """`task=edit_checkpoint`: a checkpoint under a stack, shard by shard, without building the model."""
 
-import sys
 import time
 
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.padding import Padding
 
 from laser_lit.errors import InputError
@@ -15,9 +13,9 @@ from laser_lit.jobs.checks import check_model
 from laser_lit.jobs.evaluate import recorded
 from laser_lit.jobs.export import check_target, origin_of
 from laser_lit.jobs.laser import configured_stack
-from laser_lit.jobs.write import PIPE_WIDTH
 from laser_lit.models.checkpoint import open_checkpoint
 from laser_lit.report.tables import edits_table
+from laser_lit.report.terminal import result_console
 from laser_lit.tasks.language import model_id
 
 BESIDE = ("*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja", "*.py", "LICENSE*", "README.md")
@@ -67,7 +65,7 @@ def _check(config: DictConfig) -> None:
 
 
 def _print(edited: EditedCheckpoint, notes: tuple[str, ...], seconds: float) -> None:
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console = result_console()
     table = edits_table([recorded(row) for row in edited.rows])
     if table is not None:
         console.print(Padding(table, (1, 0, 1, 1)))

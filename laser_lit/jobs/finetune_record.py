@@ -1,22 +1,19 @@
 """What a finetuning was and came to: its record, and the table on the terminal."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 
 from laser_lit.config import SCHEMA, plain
 from laser_lit.data.example import TextSet
-from laser_lit.jobs.write import PIPE_WIDTH
 from laser_lit.lit.learning_curve import TRAIN, VALIDATION
 from laser_lit.lit.windows import Windows
 from laser_lit.models.unfrozen import Unfrozen
-from laser_lit.report.terminal import add_row, plain_table
+from laser_lit.report.terminal import add_row, plain_table, result_console
 from laser_lit.results.provenance import git_commit, versions
 
 Record = dict[str, Any]
@@ -81,7 +78,7 @@ def print_finetuning(record: Record, *notes: str) -> None:
         table.add_column(column, justify="right" if column else "left")
     for name, ends in (("held out", record["validation_loss"]), ("training, a step's", record["train_loss"])):
         add_row(table, name, *("–" if ends[end] is None else f"{ends[end]:.4f}" for end in ("first", "last")))
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console = result_console()
     console.print(f"\n  [bold]{escape(record['model'])}[/bold] finetuned on {data['name']}", highlight=False)
     console.print()
     console.print(Padding(table, (0, 0, 0, 1)))

@@ -3,7 +3,6 @@
 import gc
 import json
 import math
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,7 +13,6 @@ from typing import Any
 import pandas as pd
 import torch
 from omegaconf import DictConfig
-from rich.console import Console
 
 from laser_lit.config import plain
 from laser_lit.data.pairs import PairSet
@@ -27,9 +25,8 @@ from laser_lit.jobs.calibration import calibrated
 from laser_lit.jobs.checks import check_evaluation
 from laser_lit.jobs.harness import HarnessResults, run_harness
 from laser_lit.jobs.laser import ConfiguredStack, configured_stack
-from laser_lit.jobs.write import PIPE_WIDTH
 from laser_lit.models.factored import factored_modules
-from laser_lit.report.terminal import add_row, plain_table
+from laser_lit.report.terminal import add_row, plain_table, result_console
 from laser_lit.tasks.base import SPLITS
 from laser_lit.tasks.language import LanguageTask
 
@@ -199,7 +196,7 @@ def _write(config: DictConfig, rows: Sequence[Comparison], theirs: HarnessResult
         most = "" if row.largest_difference is None else f"{row.largest_difference:.1e}"
         shares = (f"{100 * row.ours:.2f}%", f"{100 * row.harness:.2f}%")
         add_row(table, row.task, row.metric, str(row.n), *shares, most, str(row.verdicts))
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console = result_console()
     console.print(table)
     console.print(f"written to {path}", style="dim", highlight=False, soft_wrap=True)
     if any(not math.isclose(row.ours, row.harness, abs_tol=1e-9) for row in rows):

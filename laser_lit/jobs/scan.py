@@ -17,12 +17,10 @@ from laser_lit.jobs.built_in import ensure_built_in
 from laser_lit.report.scan_figures import scan_figures
 from laser_lit.report.scan_page import write_scan_page
 from laser_lit.report.scan_summary import render_summary
+from laser_lit.report.terminal import result_console
 from laser_lit.spectral import table as tables
 from laser_lit.spectral import unfrozen
 from laser_lit.spectral.scan import scan
-
-PIPE_WIDTH = 120
-"""Columns of the table where the output is no terminal."""
 
 
 def run(config: DictConfig) -> float:
@@ -54,7 +52,7 @@ def run(config: DictConfig) -> float:
     vectors = table.attrs["vectors"] if settings.norms else ()
     files = [output / tables.CSV, output / tables.JSON, write_scan_page(output, table, name)]
     files.append(unfrozen.write_unfrozen(output / unfrozen.FILE, table, settings.percent, vectors))
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console = result_console()
     console.print(render_summary(table, name, files))
     _log(config, table, name, console)
     return float(len(table))

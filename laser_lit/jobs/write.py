@@ -1,27 +1,23 @@
 """What a finished run leaves behind: the files of its folder, the terminal's table, the loggers' entries."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 from lightning.pytorch.loggers import CSVLogger
 from omegaconf import DictConfig
-from rich.console import Console
 
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
 from laser_lit.lit.loggers import finish_loggers, make_loggers
 from laser_lit.report.html import write_report
 from laser_lit.report.tables import render_result
+from laser_lit.report.terminal import result_console
 from laser_lit.report.wandb import flat_metrics, log_result
 from laser_lit.results.cells import FILE as CELLS
 from laser_lit.results.cells import write_cells
 from laser_lit.results.predictions import predictions_table, write_predictions
 from laser_lit.results.record import Record
-
-PIPE_WIDTH = 120
-"""Columns of the table where the output is no terminal."""
 
 
 def write_results(
@@ -50,7 +46,7 @@ def write_results(
     write_predictions(predictions, folder / "predictions.parquet")
     record.save(folder / "result.json")
     write_report(folder, record, predictions)
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console = result_console()
     console.print(render_result(record, folder, cells))  # before W&B, which may be slow
     how = config.laser.name if record.search is None else f"search {record.search.driver}"
     loggers = make_loggers(config.logger, folder, f"{record.model['id']} {record.data['name']} {how}")

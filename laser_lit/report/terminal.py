@@ -1,9 +1,38 @@
 """Tables on the terminal: one look for all, and nothing in them is markup."""
 
+import re
+import sys
+from typing import IO, TextIO, cast
+
 from rich import box
+from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+PIPE_WIDTH = 120
+"""Columns of what is printed where the output is no terminal."""
+
+
+def result_console() -> Console:
+    """Returns what prints results on standard output; into a file or pipe no line ends in blanks."""
+    if sys.stdout.isatty():
+        return Console()
+    return Console(width=PIPE_WIDTH, file=cast(IO[str], _Stripped(sys.stdout)))
+
+
+class _Stripped:
+    """A text file in which no line ends in blanks; Rich writes whole lines."""
+
+    def __init__(self, file: TextIO):
+        self.file = file
+        self.encoding = file.encoding
+
+    def write(self, text: str) -> int:
+        return self.file.write(re.sub(" +$", "", text, flags=re.MULTILINE))
+
+    def flush(self) -> None:
+        self.file.flush()
 
 
 def plain_table(title: str) -> Table:
