@@ -199,3 +199,31 @@ def test_the_interval_covers_the_difference_on_all_rows():
         gaps, reach = paired_gaps(values[:, :10], 0, np.ones(10), np.arange(10).astype(str), seen=0.25)
         misses += np.any(gaps - (values[0] - values).mean(1) > reach)
     assert misses <= 400 * 0.05 + 3 * np.sqrt(400 * 0.05 * 0.95)
+
+
+def test_rungs_take_like_shares_of_the_budget_and_use_it():
+    loop = FakeLoop(np.ones((200, 64)))
+    race(loop, loop.field, budget=2000)
+    ends = rungs(200, 64, 2000)
+    fields = [sum(n >= end for n in loop.scored.values()) for end in ends]
+    costs = [field * (end - before) for field, before, end in zip(fields, [0, *ends], ends, strict=False)]
+    assert fields[0] == fields[1] == 200  # everyone on the first two rows: half as much as is left for each later rung
+    assert all(300 <= cost <= 320 for cost in costs[2:])
+    assert 1950 <= loop.cost <= 2000
+
+
+def test_the_places_of_those_that_the_gradient_puts_first_are_halved_every_rung():
+    loop = FakeLoop(np.tile(np.arange(100.0)[::-1, None], (1, 64)))
+    race(loop, loop.field, budget=1600, protected=0.5)
+    reached = {end: sum(arm < 40 and n >= end for arm, n in loop.scored.items()) for end in rungs(100, 64, 1600)}
+    assert reached == {2: 40, 4: 40, 8: 18, 16: 4, 32: 0, 64: 0}  # 1/4 of 72 places, 1/8 of 36; then intervals tell
+
+
+def test_where_all_ahead_fail_the_best_of_those_left_behind_takes_their_place():
+    losses = np.tile(np.arange(20.0)[:, None], (1, 16))
+    losses[:6, 12] = np.nan
+    loop = FakeLoop(losses)
+    cells = race(loop, loop.field, budget=186)
+    assert [arm for arm, n in loop.scored.items() if n == 16] == list(range(7))
+    assert [cell.edits[0].layer for cell in cells] == [6]
+    assert loop.cost <= 186
