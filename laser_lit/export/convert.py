@@ -63,21 +63,30 @@ def convert(
     manifest = found.folder / MANIFEST
     rows = manifest_rows(manifest)
     origin = Origin.at(source, command=command, provenance=f"those of {found.folder.resolve().name}")
-    size = shard_size(origin, shard_gb)
     with new_folder(Path(path)) as folder:
         model = load_weights(source, kind=_kind(found.where, factored))
-        if format == "dense":
-            make_dense(model)
-            save_weights(model, folder, size)
-            exported = account(model, folder, rows)
-        else:
-            check_exportable(model, format)
-            exported = save_split(model, _split(model, rows, architecture), folder, size)
+        exported = _save(model, rows, format, folder, shard_size(origin, shard_gb), architecture)
         origin.copy_to(folder)
         for file in found.folder.glob(f"{manifest.stem}.*"):
             shutil.copyfile(file, folder / file.name)
         write_card(folder, exported, replace(origin, id=manifest_model(manifest) or origin.id), rows)
     return replace(exported, folder=Path(path))
+
+
+def _save(
+    model: PreTrainedModel,
+    rows: list[AppliedEdit],
+    format: str,
+    folder: Path,
+    size: int | None,
+    architecture: str | None,
+) -> Exported:
+    if format == "dense":
+        make_dense(model)
+        save_weights(model, folder, size)
+        return account(model, folder, rows)
+    check_exportable(model, format)
+    return save_split(model, _split(model, rows, architecture), folder, size)
 
 
 def manifest_rows(path: Path) -> list[AppliedEdit]:

@@ -36,10 +36,8 @@ def export_model(
 ) -> Exported:
     """Returns what was written: the model under a stack, with tokenizer, card and stack.yaml; all of it or nothing.
 
-    The model's weights are afterwards what they were before.
-
     Args:
-        model: with plain weights in memory.
+        model: with plain weights in memory; has the very same afterwards.
         stack: the edits.
         path: a folder that does not exist, or is empty.
         format: "dense", which any transformers loads, or "factored", where two thin matrices take the place of every
@@ -53,13 +51,11 @@ def export_model(
     Raises:
         InputError: the folder is in use, an edit cannot be had, or the model cannot be stored so.
     """
-    check_format(format)
     check_exportable(model, format)
     origin = origin or Origin.of(model)
-    matrices = matrices or find_matrices(model)
     save = {"dense": save_dense, "factored": save_factored}[format]
     with new_folder(Path(path)) as folder:
-        exported, rows = save(model, stack, matrices, folder, shard_size(origin, shard_gb))
+        exported, rows = save(model, stack, matrices or find_matrices(model), folder, shard_size(origin, shard_gb))
         origin.copy_to(folder)
         if tokenizer is not None and not has_tokenizer(folder):
             tokenizer.save_pretrained(folder)
@@ -78,6 +74,7 @@ def check_exportable(model: object, format: str) -> None:
     Raises:
         InputError: says why.
     """
+    check_format(format)
     if not isinstance(model, PreTrainedModel):
         raise InputError(f"{type(model).__name__} is no transformers model, and cannot be exported")
     factors = factored_modules(model)

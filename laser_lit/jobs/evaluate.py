@@ -77,8 +77,7 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig) -> f
     laser = calibrated(laser.on(task.matrices), task, config)
     with_controls = wants_controls(task, laser.stack, controls_wanted)
     edits = [] if laser.stack is None else laser.stack.resolve(task.matrices)
-    if found is None:
-        check_smaller(edits, config)
+    check_smaller(edits, config)
     content = task.content()
     scores = score_both(task, laser.stack, store, content)
     controls: tuple[Control, ...] = ()

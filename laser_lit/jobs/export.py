@@ -81,7 +81,7 @@ def check_exported(task: Task, config: DictConfig) -> None:
 
 
 def check_smaller(edits: Sequence[AppliedEdit], config: DictConfig) -> None:
-    """Raises an error where factors are asked for and no edit leaves any that are smaller, before anything is scored.
+    """Raises an error where factors are asked for and no configured edit leaves any that are smaller.
 
     Args:
         edits: as resolved.
@@ -90,7 +90,7 @@ def check_smaller(edits: Sequence[AppliedEdit], config: DictConfig) -> None:
     Raises:
         InputError: says how small the ranks would have to be.
     """
-    if config.export.path is None or config.export.format != "factored":
+    if config.export.path is None or config.export.format != "factored" or config.search.name != "none":
         return
     thin = [edit for edit in edits if edit.kind == "low_rank" and edit.rank is not None and not edit.blocks]
     if any(edit.kind == "zero" for edit in edits) or any(is_smaller(edit.rank or 0, edit.shape) for edit in thin):

@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -76,8 +76,7 @@ def search(task: Task, store: ResultsStore, config: DictConfig) -> Found:
     calibration = calibration_of_search(task, space, config)
     guard = Guard.of(task, config, store.folder, calibration)
     content = task.content()
-    key = config_hash({**content, "part": "validation"})
-    base = store.base_table(key, partial(task.score, None, "validation"))
+    base = _base(task, store, content)
     rows = Rows.of(base, row_weights(base), config.seed)
     objective = Objective(_objective(settings, base), rows.weights)
     with task.searching("validation", settings.cache_gb) as scorer:
@@ -97,10 +96,13 @@ def search(task: Task, store: ResultsStore, config: DictConfig) -> Found:
     study = config_hash({**content, **said, **_decomposed(settings)})
     curves = () if is_shard(config) else _curves(loop, settings.name, store, study)  # a part's cost is no search's
     found = _found(loop, chosen, settings.name, curves, task, begin)
-    found = replace(found, laser=replace(found.laser, notes=(*doubted, *found.laser.notes)))
-    if guard is None or chosen is None:
-        return found
-    return replace(found, record=replace(found.record, guard=guard.verdict(chosen.edits)))
+    verdict = None if guard is None or chosen is None else guard.verdict(chosen.edits)
+    laser = replace(found.laser, notes=(*doubted, *found.laser.notes))
+    return replace(found, laser=laser, record=replace(found.record, guard=verdict))
+
+
+def _base(task: Task, store: ResultsStore, content: Mapping[str, Any]) -> pd.DataFrame:
+    return store.base_table(config_hash({**content, "part": "validation"}), partial(task.score, None, "validation"))
 
 
 def _decomposed(settings: SearchConfig) -> dict[str, Any]:

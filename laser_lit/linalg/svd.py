@@ -21,8 +21,7 @@ class Svd:
     Attributes:
         method: "exact" (LAPACK on the tall orientation), "gram" (eigenvectors of the float64 Gram matrix of the short
             side: faster, and more exact than float32 LAPACK unless S[0] / S[-1] is large), "auto" (for float32 factors
-            gram, then exact where that ratio turns out above WORST_CONDITION; for float64 factors exact) or
-            "randomized".
+            gram, then exact where that ratio is above WORST_CONDITION; for float64 exact) or "randomized".
         seed: of the randomized method.
         oversampling: columns that the randomized method draws beyond the rank.
         n_iter: power iterations of the randomized method.

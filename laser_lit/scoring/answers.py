@@ -75,8 +75,7 @@ def outcomes(
     by_number = _complete(requests, scores)
     if isinstance(examples, TextSet):
         return _table(window_rows(requests, by_number))
-    judge = _Judge(tokenizer, scoring == "paper", length_normalize, stop)
-    judge.match = examples.match if isinstance(examples, PairSet) else None
+    judge = _Judge(tokenizer, scoring == "paper", length_normalize, stop, examples)
     parts: list[dict[str, _Part]] = [{} for _ in examples.examples]
     for number, request in enumerate(requests):
         parts[request.index][request.role] = (request, by_number[number])
@@ -112,12 +111,14 @@ def _alike(a: RequestScore, b: RequestScore) -> bool:
 class _Judge:
     """Makes an example's row from its scores."""
 
-    def __init__(self, tokenizer: Any, paper: bool, length_normalize: bool, stop: Sequence[str]) -> None:
+    def __init__(
+        self, tokenizer: Any, paper: bool, length_normalize: bool, stop: Sequence[str], examples: ExampleSet
+    ) -> None:
         self.tokenizer = tokenizer
         self.paper = paper
         self.length_normalize = length_normalize
         self.stop = stop
-        self.match: ExactMatch | None = None
+        self.match = examples.match if isinstance(examples, PairSet) else None
 
     def __call__(self, example: Example, parts: dict[str, _Part]) -> dict[str, object]:
         row: dict[str, object] = {

@@ -39,10 +39,7 @@ def encode(
         InputError: an example has no answer, an answer is not among its choices, a sequence-to-sequence model.
     """
     check_protocol(scoring)
-    if kind not in ("causal", "masked"):
-        raise unknown_name("kind of model", kind, ("causal", "masked"))
-    if max_length is not None and max_length < 2:
-        raise InputError(f"max_length {max_length}: must be at least 2 tokens")
+    _check_model(kind, max_length)
     if isinstance(examples, TextSet):
         if kind == "masked":
             raise InputError(f"perplexity on {examples.name} needs a causal model; a masked model has none")
@@ -57,6 +54,13 @@ def encode(
     if kind == "masked":
         return encode_masked(examples, tokenizer, scoring, max_length)
     return encode_causal(examples, tokenizer, scoring, max_length)
+
+
+def _check_model(kind: str, max_length: int | None) -> None:
+    if kind not in ("causal", "masked"):
+        raise unknown_name("kind of model", kind, ("causal", "masked"))
+    if max_length is not None and max_length < 2:
+        raise InputError(f"max_length {max_length}: must be at least 2 tokens")
 
 
 def _check(examples: ExampleSet) -> None:

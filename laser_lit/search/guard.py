@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,9 @@ class Guard:
         self._text = GuardText.of(config, task.model, tokenizer)
         self._task = task
         self._calibration = calibration
+        cut = partial(Batches, pad_id=pad_token(tokenizer), batch_size=config.batch_size, side=config.padding)
         self._divergences = {
-            part: Divergence(
-                task.model,
-                task.matrices,
-                Batches(windows, pad_token(tokenizer), config.batch_size, side=config.padding),
-                KEPT * config.search.cache_gb,
-            )
+            part: Divergence(task.model, task.matrices, cut(windows), KEPT * config.search.cache_gb)
             for part, windows in self._text.parts.items()
         }
         self._factors = FactorCache(max_memory_bytes=0)  # a stack is measured once

@@ -1,6 +1,6 @@
 """What one backward pass says about every cut of every matrix: gradients reduced to singular values, one at a time."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -48,7 +48,7 @@ def forecasts(
     rank k by minus the sum over i > k of S_i dL/dS_i, where dL/dS_i = u_i^T (dL/dW) v_i. Each matrix's gradient is
     reduced to these numbers as soon as the backward pass has it, and freed: beside the model and the activations,
     one stored tensor's gradient and one matrix's factors are held. The parameters' `grad` and `requires_grad` come
-    back as they were, also after an exception.
+    back as they were.
 
     Args:
         losses: called for scalars, a micro-batch each, whose sum is the loss; each is made when it is asked for.
@@ -64,10 +64,7 @@ def forecasts(
     Source: Sreeram, Maalouf, Sharma and Rus 2025 (arXiv 2510.20800), who rank matrices by dL/dS.
     """
     targets = {edit: matrices.select(edit.layer, edit.matrix, edit.part, edit.expert) for edit in edits}
-    by_matrix: dict[MatrixId, list[Edit]] = {}
-    for edit, ids in targets.items():
-        for id in ids:
-            by_matrix.setdefault(id, []).append(edit)
+    by_matrix = _by_matrix(targets)
     half = any(matrices[id].dtype == torch.float16 for id in by_matrix)
     for scale in HALF_SCALES if half else (1.0,):
         reducer = _Reducer(matrices, by_matrix, Changer(cache or shared_cache(), svd or Svd(), calibration))
@@ -76,6 +73,14 @@ def forecasts(
         if all(abs(forecast.change) < float("inf") for forecast in found.values()):
             return found
     raise InputError("the gradients of the loss are not finite numbers; load the model in float32 or bfloat16")
+
+
+def _by_matrix(targets: Mapping[Edit, Sequence[MatrixId]]) -> dict[MatrixId, list[Edit]]:
+    found: dict[MatrixId, list[Edit]] = {}
+    for edit, ids in targets.items():
+        for id in ids:
+            found.setdefault(id, []).append(edit)
+    return found
 
 
 class _Reducer:

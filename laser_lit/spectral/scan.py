@@ -24,6 +24,7 @@ VERSION = 1
 """Raised when the same matrix and settings would give another row."""
 
 
+# house: a function of 49 lines because its arguments, all of them public, take 35 to list and describe
 def scan(
     model: nn.Module | str | Path,
     *,
@@ -66,7 +67,24 @@ def scan(
     if not isinstance(seed, int) or seed < 0:
         raise InputError(f"seed {seed}: must be a whole number, 0 or more")
     settings = {"randomize": randomize, "seed": seed if randomize else None, "device": where.type}
-    kept = resume or folder
+    found = _measured(subject, settings, where, workers, resume or folder, progress)
+    rows = [{**_identity(item), **row["measures"]} for item, row in found if isinstance(row, dict)]
+    about = _about(subject, settings, {item.name: row for item, row in found if isinstance(row, str)})
+    if folder is not None:
+        write_table(Path(folder), rows, about)
+    densities = [row["density"] for _, row in found if isinstance(row, dict)]
+    return make_table(rows, {**about, "densities": densities, "vectors": subject.vectors})
+
+
+def _measured(
+    subject: Subject,
+    settings: dict[str, Any],
+    where: torch.device,
+    workers: int | None,
+    kept: Path | str | None,
+    progress: Callable[[int, int], None] | None,
+) -> list[tuple[Item, Row | str]]:
+    """Returns each matrix with its row, or with why it has none, in the model's order."""
     measured = MeasuredRows(Path(kept) if kept is not None else None)
     todo = [item for item in subject.items if not item.reason]
     count = worker_count(todo, where, workers)
@@ -75,12 +93,7 @@ def scan(
         found.append((item, row))
         if progress is not None:
             progress(len(found), len(todo))
-    rows = [{**_identity(item), **row["measures"]} for item, row in found if isinstance(row, dict)]
-    about = _about(subject, settings, {item.name: row for item, row in found if isinstance(row, str)})
-    if folder is not None:
-        write_table(Path(folder), rows, about)
-    densities = [row["density"] for _, row in found if isinstance(row, dict)]
-    return make_table(rows, {**about, "densities": densities, "vectors": subject.vectors})
+    return found
 
 
 def pick_device(device: str) -> torch.device:
