@@ -214,9 +214,10 @@ def _found(
 
 
 def _laser(chosen: Cell | None, record: SearchRecord, loop: Loop) -> ConfiguredStack:
+    cost = f"{record.cost:,.1f}".removesuffix(".0")
     said = (
         f"search={record.driver} on validation: {record.tried:,} stacks from {record.candidates:,} candidate edits, "
-        f"{record.scored:,} scored in full, at the cost of {record.cost:,.1f} such stacks"
+        f"{record.scored:,} scored in full, at the cost of {cost} such stacks"
     )
     skipped = _skipped(loop.space.skipped)
     if chosen is None:

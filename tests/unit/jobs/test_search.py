@@ -71,7 +71,7 @@ def test_the_record_counts_what_was_tried(searched):
     gains = (losses(found.laser.stack.edits) < 1) * 1.0 - (BASE < 1)
     assert record.detectable == pytest.approx(detectable_gain(gains, table["group"].to_numpy(), 40))
     assert found.laser.provenance == (
-        "search=grid on validation: 8 stacks from 8 candidate edits, 4 scored in full, at the cost of 4.0 such stacks"
+        "search=grid on validation: 8 stacks from 8 candidate edits, 4 scored in full, at the cost of 4 such stacks"
     )
     assert found.laser.notes == ()
 
