@@ -149,6 +149,18 @@ def test_a_section_that_runs_several_times_is_known_by_which_time_it_is() -> Non
     assert runs == [y]
 
 
+def test_what_an_edit_has_reached_is_not_known_when_it_is_given_again() -> None:
+    x, ran = torch.ones(2), []
+    ids = [frozenset({MatrixId(0, matrix)}) for matrix in ("fc_in", "v_proj", "q_proj")]
+    sections = [Section(nn.Identity(), own) for own in ids[:2]]
+    watch = Watch(sections, [nn.Identity()], ids[2], lambda place: pytest.fail("known"), lambda *_: pytest.fail("kept"))
+    wrapped = [watch.wrap(place, lambda given, place=place: ran.append(place) or given + 1) for place in range(3)]
+    y = wrapped[2](x)
+    for place in (0, 1):
+        wrapped[place](y)
+    assert ran == [2, 0, 1]
+
+
 def test_the_outermost_module_has_all_and_no_other() -> None:
     block = "h.1"
     assert outermost(["h.1.mlp.a", "h.1.mlp.b"], block, ["h.1.attn.q"]) == "h.1.mlp"

@@ -51,7 +51,15 @@ def test_what_differs_in_no_matrix_or_in_more_is_not_one(stacks: list[Stack]) ->
 
 @pytest.mark.parametrize(
     ("family", "matrix", "kind"),
-    [("gptj", "fc_in", nn.Linear), ("gpt2", "fc_in", Conv1D), ("gpt2", "q_proj", None), ("mixtral", "fc_in", None)],
+    [
+        ("gptj", "fc_in", nn.Linear),
+        ("gpt2", "fc_in", Conv1D),
+        *(
+            ("gpt2", "q_proj", None),
+            ("phi3", "fc_in", None),
+            ("mixtral", "fc_in", None),
+        ),
+    ],
 )
 def test_a_module_multiplies_alone_unless_its_weight_is_fused_or_stacked(family, matrix, kind) -> None:
     model = FAMILIES[family]()
