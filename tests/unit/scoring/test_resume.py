@@ -215,6 +215,62 @@ def test_a_stack_that_ruins_the_model_shows_nothing_of_its_passes(tmp_path: Path
         assert all(torch.equal(run(factor), model(x) * factor) for factor in (2.0, 3.0, 4.0, 5.0))
 
 
+class Passed:
+    """Plain blocks, of which those that run are noted, and how often the model does."""
+
+    def __init__(self, tmp_path: Path, states: States, blocks: int) -> None:
+        self.model, self.matrices = around(tmp_path, "plain", blocks)
+        self.resume = Resume(self.model, self.matrices, states)
+        self.ran: list[int] = []
+        self.forwards = 0
+        for number, block in enumerate(self.model.layers):
+            block.register_forward_hook(lambda *_, number=number: self.ran.append(number))
+        self.x = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
+
+    @torch.no_grad()
+    def run(self, *layers: int) -> list[int]:
+        """Returns which blocks ran on the way to what a whole pass gives."""
+        self.resume.states.next_round()
+        stack = Stack([Edit(layer, "fc_in", rank=2) for layer in layers])
+        with stack.applied(self.matrices):
+            whole = self.model(self.x)
+            self.ran.clear()
+            edited = self.resume.edited(dict.fromkeys(stack.by_matrix(self.matrices), 2))
+            assert torch.equal(self.resume.run(self.forward, 0, edited), whole)
+        return sorted(set(self.ran))
+
+    def forward(self) -> Tensor:
+        self.forwards += 1
+        return self.model(self.x)
+
+
+def test_the_deepest_state_that_a_stack_can_use_is_the_one_that_is_kept(tmp_path: Path) -> None:
+    with States(3 * 6 * 4, 0) as states:  # a single one
+        passed = Passed(tmp_path, states, 4)
+        assert [passed.run(3) for _ in range(3)][-1] == [3]
+        assert [passed.run(1) for _ in range(4)][-1] == [1, 2, 3]
+        assert [passed.run(3) for _ in range(4)][-1] == [3]
+
+
+def test_a_pass_through_all_blocks_is_not_compared_with_itself(tmp_path: Path, states: States) -> None:
+    passed = Passed(tmp_path, states, 3)
+    for _ in range(3):
+        passed.run(0)
+    assert passed.forwards == 3
+    passed.run(2)
+    assert passed.forwards == 5  # the first pass that begins at a block
+
+
+def test_blocks_that_run_in_another_order_are_run_whole(tmp_path: Path, states: States) -> None:
+    passed = Passed(tmp_path, states, 3)
+    layers = passed.model.layers
+    passed.model.forward = lambda x: layers[0](layers[1](layers[2](x)))  # type: ignore[method-assign]
+    with pytest.warns(UserWarning, match="do not run in the order of their numbers"):
+        passed.run()
+    for layer in range(3):
+        assert passed.run(layer) == [0, 1, 2]
+
+
 def test_one_block_at_several_places_counts_where_it_runs_first(tmp_path: Path, states: States) -> None:
     model, _ = around(tmp_path, "plain")
     model.layers[1] = model.layers[0]

@@ -165,6 +165,8 @@ def test_room_is_made_as_far_as_it_is_needed(tmp_path: Path) -> None:
             states.next_round()
         assert states.put("whole", torch.ones(20), wanted=True)  # exactly all of the memory
         assert (states.in_memory, states.in_files, len(files(tmp_path))) == (2 * SIZE, 2 * SIZE, 2)
+        for _ in range(2):
+            states.next_round()
         assert states.put("more", torch.ones(21), wanted=True)  # which no memory can hold: nothing moves for it
         assert (states.in_memory, states.in_files, len(files(tmp_path))) == (2 * SIZE, 2 * SIZE + 84, 3)
 
@@ -185,6 +187,27 @@ def test_the_wanted_takes_the_place_of_old_files_too(tmp_path: Path) -> None:
         assert torch.equal(states.get("d"), state(3))
         assert not states.put("large", torch.ones(21), wanted=True, instead=["c", "d"])
         assert ("c" in states, "d" in states) == (True, True)  # it would not fit into all of the room
+
+
+def test_files_go_as_far_as_is_needed_and_nothing_else_does(tmp_path: Path) -> None:
+    with States(SIZE, 2 * SIZE, tmp_path) as states:
+        for key in ("memory", "a", "b"):
+            states.put(key, state(0))
+        for _ in range(2):
+            states.next_round()
+        assert states.put("c", torch.ones(11)[:10], wanted=True, instead=["memory"])
+        assert [key in states for key in ("memory", "a", "b", "c")] == [False, True, True, True]  # no file had room for it
+        assert states.put("d", torch.ones(11), wanted=True)  # more than the memory
+        assert [key in states for key in ("a", "b", "c", "d")] == [False, False, True, True]
+    with States(0, 2 * SIZE, tmp_path) as states:
+        for key in "ab":
+            states.put(key, state(0))
+        for _ in range(2):
+            states.next_round()
+        assert states.put("c", state(1), wanted=True)
+        assert [key in states for key in "abc"] == [False, True, True]
+        assert states.put("whole", torch.ones(20), wanted=True, instead=["c"])
+        assert (len(states), states.in_files) == (1, 2 * SIZE)
 
 
 def test_what_is_there_already_stays_as_it_is(tmp_path: Path) -> None:
