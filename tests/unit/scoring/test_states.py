@@ -196,7 +196,12 @@ def test_files_go_as_far_as_is_needed_and_nothing_else_does(tmp_path: Path) -> N
         for _ in range(2):
             states.next_round()
         assert states.put("c", torch.ones(11)[:10], wanted=True, instead=["memory"])
-        assert [key in states for key in ("memory", "a", "b", "c")] == [False, True, True, True]  # no file had room for it
+        assert [key in states for key in ("memory", "a", "b", "c")] == [
+            False,
+            True,
+            True,
+            True,
+        ]  # no file had room for it
         assert states.put("d", torch.ones(11), wanted=True)  # more than the memory
         assert [key in states for key in ("a", "b", "c", "d")] == [False, False, True, True]
     with States(0, 2 * SIZE, tmp_path) as states:
