@@ -13,6 +13,8 @@ from laser_lit.report.wording import signed
 from laser_lit.results.record import Record
 from laser_lit.results.search_record import SearchRecord
 
+WIDTH = 76
+"""Most columns of a terminal that a table is widened to."""
 SHOWN_ROWS = 40
 """Layers of the map; of a deeper model those with the best gains are shown."""
 
@@ -47,7 +49,9 @@ def _map(scored: pd.DataFrame, search: SearchRecord) -> Table | None:
     order = heads.drop_duplicates("head").to_dict("records")
     legend = f"; {REFUSED} turned away" if best["refused"].any() else ""
     legend += "" if scored["complete"].astype(bool).all() else "; some partial"
-    table = plain_table(f"Best gain over ranks, {unit(search)} (* adjusted p ≤ .05{legend})")
+    title = f"Best gain over ranks, {unit(search)} (* adjusted p ≤ .05{legend})"
+    table = plain_table(title)
+    table.min_width = min(len(title) + 2, WIDTH)  # few matrices are narrower than the title
     table.add_column("layer", no_wrap=True)
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)

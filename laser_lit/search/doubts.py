@@ -24,8 +24,8 @@ def _few_groups(loop: Loop) -> tuple[str, ...]:
         return ()
     way_out = "give more examples, or a data.group that tells more of them apart"
     if count == 1:
-        return (f"all {loop.size:,} validation examples are one group: no interval, and no p below 1; {way_out}",)
-    return (f"the {loop.size:,} validation examples are {count} groups: no p below {least:.4g}; {way_out}",)
+        return (f"All {loop.size:,} validation examples are one group: no interval, and no p below 1; {way_out}",)
+    return (f"The {loop.size:,} validation examples are {count} groups: no p below {least:.4g}; {way_out}",)
 
 
 def _no_room(loop: Loop) -> tuple[str, ...]:
@@ -35,6 +35,6 @@ def _no_room(loop: Loop) -> tuple[str, ...]:
     share = "all" if correct.any() else "none"
     told = "no edit can gain" if correct.any() else "an edit gains only where it puts the right answer first"
     return (
-        f"the model answers {share} of the {loop.size:,} validation examples, so that {told}: "
+        f"The model answers {share} of the {loop.size:,} validation examples, so that {told}: "
         "search.objective=log_loss goes by the probability of the answers",
     )

@@ -120,6 +120,12 @@ def test_the_terminal_shows_lines_and_map_within_80_columns(searched: Record, ce
     assert printed(record_from_dict(searched.to_dict()), cells) == printed(searched, cells)
 
 
+def test_the_title_of_a_map_of_few_matrices_is_a_line(searched: Record, cells: pd.DataFrame):
+    text = printed(searched, cells[cells["matrix"] == "fc_in"])
+    assert "Best gain over ranks, points (* adjusted p ≤ .05)" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_the_map_of_a_deep_model_keeps_the_best_layers(searched: Record, cells: pd.DataFrame):
     deep = pd.concat([cells.assign(layer=cells["layer"] + 3 * copy) for copy in range(20)], ignore_index=True)
     deep.loc[deep["layer"] == 41, ["gain_accuracy", "error"]] = [0.9, None]

@@ -32,14 +32,14 @@ def test_nothing_is_said_of_a_search_that_can_show_something(doubted):
 
 def test_a_single_group_has_no_interval_and_no_p(doubted):
     (said,) = doubted(groups=1)
-    assert said.startswith("all 24 validation examples are one group: no interval, and no p below 1")
+    assert said.startswith("All 24 validation examples are one group: no interval, and no p below 1")
     assert "data.group" in said
 
 
 @pytest.mark.parametrize(("groups", "p"), [(2, "0.5"), (5, "0.0625")])
 def test_few_groups_have_no_small_p(doubted, groups, p):
     (said,) = doubted(groups=groups)
-    assert said.startswith(f"the 24 validation examples are {groups} groups: no p below {p}")
+    assert said.startswith(f"The 24 validation examples are {groups} groups: no p below {p}")
     assert doubted(groups=6) == ()
 
 
@@ -53,10 +53,10 @@ def test_the_smallest_p_is_that_of_the_test(doubted, groups):
 
 def test_a_model_that_answers_nothing_or_all_cannot_gain_accuracy(doubted):
     (nothing,) = doubted(HALF + 1.0)
-    assert nothing.startswith("the model answers none of the 24 validation examples")
+    assert nothing.startswith("The model answers none of the 24 validation examples")
     assert "search.objective=log_loss" in nothing
     (everything,) = doubted(HALF - 0.6)
-    assert everything.startswith("the model answers all of the 24 validation examples")
+    assert everything.startswith("The model answers all of the 24 validation examples")
     assert "search.objective=log_loss" in everything
     assert doubted(HALF + 1.0, objective="log_loss") == ()
 
