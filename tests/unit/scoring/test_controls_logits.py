@@ -77,7 +77,7 @@ def test_token_bias_raises_an_answer_that_is_too_quiet():
     assert result.fitted == "logit of '3' +2.50"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.integers(1, 12), st.integers(2, 5), st.integers(0, 10_000))
 def test_no_token_and_shift_does_better_on_validation(n, vocabulary, seed):
     made = answers(n, vocabulary, seed)
