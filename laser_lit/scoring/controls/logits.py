@@ -111,7 +111,8 @@ def _best_shift(answers: AnswerLogits, values: Tensor, indices: Tensor, token: i
     n_right = (answers.gold == rival).sum() + torch.cat([torch.zeros(1, dtype=torch.long), gains.cumsum(0)])  # (n + 1,)
     edges = torch.cat([lead[:1] + 1, lead, lead[-1:] - 1])  # (n + 2,)
     sizes = -(edges[:-1] + edges[1:]) / 2  # (n + 1,) the k rows of largest lead predict the token
-    possible = edges[:-1] > edges[1:]
+    largest = float(torch.maximum(values.abs().max(), edges.abs().max()))
+    possible = edges[:-1] - edges[1:] > 4 * torch.finfo(torch.float32).eps * largest  # a shift between would be rounded
     n_right, sizes = n_right[possible], sizes[possible]
     best = sizes[n_right == n_right.max()]
     return int(n_right.max()), float(best[best.abs().argmin()])

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from laser_lit.scoring.controls import AnswerLogits, ControlResult, batch_calibration, token_bias
@@ -77,8 +77,9 @@ def test_token_bias_raises_an_answer_that_is_too_quiet():
     assert result.fitted == "logit of '3' +2.50"
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 12), st.integers(2, 5), st.integers(0, 10_000))
+@example(4, 5, 134)  # two leads that differ by float32's rounding alone
 def test_no_token_and_shift_does_better_on_validation(n, vocabulary, seed):
     made = answers(n, vocabulary, seed)
     found = round(token_bias(made, made).validation_accuracy * n)
