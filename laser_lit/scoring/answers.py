@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from laser_lit.data.example import Example, ExampleSet, TextSet
-from laser_lit.data.pairs import ExactMatch, PairExample, PairSet
+from laser_lit.data.matching import Match, MatchedSet
+from laser_lit.data.pairs import PairExample
 from laser_lit.errors import InputError
 from laser_lit.scoring.match import contains, contains_paper, f1, f1_paper, same
 from laser_lit.scoring.perplexity import window_rows
@@ -118,7 +119,7 @@ class _Judge:
         self.paper = paper
         self.length_normalize = length_normalize
         self.stop = stop
-        self.match = examples.match if isinstance(examples, PairSet) else None
+        self.match = examples.match if isinstance(examples, MatchedSet) else None
 
     def __call__(self, example: Example, parts: dict[str, _Part]) -> dict[str, object]:
         row: dict[str, object] = {
@@ -137,7 +138,9 @@ class _Judge:
         if "greedy" in parts:
             return row | self._greedy(parts["greedy"])
         if "answer" in parts:
-            return row | (self._text(example, parts) if self.match is None else self._exact(example, parts, self.match))
+            return row | (
+                self._text(example, parts) if self.match is None else self._matched(example, parts, self.match)
+            )
         return row | self._choice(example, parts)
 
     def _decode(self, ids: Sequence[int], skip_special: bool = False) -> str:
@@ -207,12 +210,13 @@ class _Judge:
             "n_tokens": request.length,
         }
 
-    def _exact(self, example: Example, parts: dict[str, _Part], match: ExactMatch) -> dict[str, object]:
+    def _matched(self, example: Example, parts: dict[str, _Part], match: Match) -> dict[str, object]:
         request, score = parts["answer"]
-        text = match.prediction(self.tokenizer.decode(parts["generate"][1].generated, skip_special_tokens=True))
+        text = str(self.tokenizer.decode(parts["generate"][1].generated, skip_special_tokens=True))
+        prediction, right = match.judge(text, (example.answer, *example.aliases))
         return {
-            "prediction": text,
-            "correct": any(match(text, answer) for answer in (example.answer, *example.aliases)),
+            "prediction": prediction,
+            "correct": right,
             "log_loss": -sum(score.log_probs) / request.length,
             "n_tokens": request.length,
         }

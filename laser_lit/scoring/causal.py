@@ -43,7 +43,7 @@ class _Encoder:
         prompt, gap = self._prompt(example.prompt)
         if self.examples.scoring == "choice":
             return self._choices(index, example, prompt, gap)
-        words = [example.answer, *([example.target_new] if example.target_new else [])]
+        words = [self._taught(example), *([example.target_new] if example.target_new else [])]
         answer, *new = self._answers(prompt, gap, words)
         if len(answer) == 1 and not self.always_generate:
             if new and len(new[0]) == 1:
@@ -52,6 +52,10 @@ class _Encoder:
         else:
             requests = [self._generate(index, prompt), self._forced(index, "answer", prompt, answer, words[0])]
         return requests + [self._forced(index, "target_new", prompt, ids, words[1]) for ids in new]
+
+    def _taught(self, example: Example) -> str:
+        generated = self.examples.scoring == "generate" and example.completion is not None
+        return str(example.completion) if generated else example.answer
 
     def _prompt(self, text: str) -> tuple[str, str]:
         if not self.special:
@@ -62,7 +66,11 @@ class _Encoder:
         found = answers_ids(self.tokenizer, prompt, gap, [answer.strip() for answer in answers], self.special)
         for ids, answer in zip(found, answers, strict=True):
             if self.max_length is not None and len(ids) > self.max_length - 1:
-                raise InputError(f"the answer {answer!r} has {len(ids)} tokens, too many for {self.max_length} in all")
+                start = answer if len(answer) <= 60 else answer[:60] + "…"
+                raise InputError(
+                    f"the answer {start!r} has {len(ids)} tokens, too many for {self.max_length} in all; "
+                    "data.max_answer_tokens=N leaves longer ones out"
+                )
         return found
 
     def _choices(self, index: int, example: Example, prompt: str, gap: str) -> list[Request]:

@@ -10,10 +10,10 @@ from torch.utils import _pytree as pytree
 from transformers.pytorch_utils import Conv1D
 
 from laser_lit.models.matrices import GROUPS, MatrixMap
+from laser_lit.models.stages import Stages
 from laser_lit.scoring.alike import alike, telling
 from laser_lit.scoring.batches import Batch
 from laser_lit.scoring.sections import module_name, outermost
-from laser_lit.scoring.stages import Stages
 
 MOST = 0.5
 """Largest share of a batch's positions that are read for which picking them out is worth it."""

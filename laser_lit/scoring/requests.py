@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from laser_lit.data.example import ExampleSet, TextSet
+from laser_lit.data.matching import MatchedSet
 from laser_lit.data.pairs import PairSet
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.scoring.causal import encode_causal
@@ -44,9 +45,9 @@ def encode(
         if kind == "masked":
             raise InputError(f"perplexity on {examples.name} needs a causal model; a masked model has none")
         return encode_windows(examples, tokenizer, scoring, max_length, window, stride)
+    if isinstance(examples, MatchedSet) and (kind == "masked" or scoring == "paper"):
+        raise InputError(f"data {examples.name} is scored by its own rules: a causal model, and scoring=strict")
     if isinstance(examples, PairSet):
-        if kind == "masked" or scoring == "paper":
-            raise InputError(f"data {examples.name} is scored as its harness does: a causal model, and scoring=strict")
         return encode_pairs(examples, tokenizer, max_length)
     _check(examples)
     if kind == "masked" and examples.chat_template:
@@ -63,7 +64,21 @@ def _check_model(kind: str, max_length: int | None) -> None:
         raise InputError(f"max_length {max_length}: must be at least 2 tokens")
 
 
+def refuse_labels(examples: ExampleSet | TextSet) -> None:
+    """Raises an error for labelled texts, which a language model has no head for.
+
+    Raises:
+        InputError: says what does take them.
+    """
+    if isinstance(examples, ExampleSet) and examples.scoring == "label":
+        raise InputError(
+            f"data {examples.name} has labels for a classifier, not answers for a language model; "
+            f"python train.py task=reft data={examples.name} trains one and evaluates it"
+        )
+
+
 def _check(examples: ExampleSet) -> None:
+    refuse_labels(examples)
     if not examples.examples:
         raise InputError(f"{examples.name} has no examples; raise data.limit or check data.path")
     if examples.scoring not in ("token", "choice", "generate"):

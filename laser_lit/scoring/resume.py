@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from laser_lit.models.matrices import MatrixId, MatrixMap
+from laser_lit.models.stages import Stages, find_stages
 from laser_lit.scoring.alike import alike, telling
 from laser_lit.scoring.sections import Place, Sections, Watch
-from laser_lit.scoring.stages import Stages, find_stages
 from laser_lit.scoring.states import States
 
 T = TypeVar("T")

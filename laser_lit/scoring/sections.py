@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from laser_lit.models.matrices import GROUPS, MatrixId, MatrixMap
-from laser_lit.scoring.stages import Stages
+from laser_lit.models.stages import Stages
 
 Place = tuple[int, int]
 """Which of a block's sections, and how often it ran before in a pass."""

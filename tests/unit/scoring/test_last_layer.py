@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from laser_lit.models.matrices import find_matrices
+from laser_lit.models.stages import find_stages
 from laser_lit.scoring.batches import Batch, Batches
 from laser_lit.scoring.forward import score_batch
 from laser_lit.scoring.inputs import model_kind
 from laser_lit.scoring.last_layer import LastLayer
 from laser_lit.scoring.requests import encode
-from laser_lit.scoring.stages import find_stages
 
 CAUSAL = ["gptj", "gpt2", "neox", "llama", "mixtral", "gemma2", "cohere", "bloom", "opt", "falcon", "mpt"]
 FAMILIES = [*CAUSAL, "falcon_alibi", "bert", "roberta", "deberta"]

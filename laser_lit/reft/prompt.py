@@ -1,0 +1,28 @@
+"""Which tokens of a pass are its prompts, where a caller says so."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from torch import Tensor
+
+_PROMPT: ContextVar[Tensor | None] = ContextVar("laser_lit_prompt", default=None)
+
+
+@contextmanager
+def prompts(mask: Tensor) -> Iterator[None]:
+    """Says where the prompts are, for every pass inside the context; without it all that is attended to is prompt.
+
+    Args:
+        mask: (batch, length) of bools, over the tokens from the first one on; tokens beyond it are no prompt.
+    """
+    token = _PROMPT.set(mask)
+    try:
+        yield
+    finally:
+        _PROMPT.reset(token)
+
+
+def given_prompts() -> Tensor | None:
+    """Returns the mask of the context; None outside of one."""
+    return _PROMPT.get()
