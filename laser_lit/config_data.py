@@ -57,7 +57,8 @@ class DataConfig:
         id: the data set's id on the hub.
         revision: commit on the hub, or a ref such as refs/convert/parquet.
         files: which files of the hub's repository to read, in this order: split -> path with wildcards.
-        prompt: template of a row's text, fields in braces, as in "{question} Answer:" (jsonl, gsm8k);
+        prompt: template of a row's text, fields in braces, as in "{question} Answer:" (jsonl, gsm8k,
+            commonsense, math, instruct, ultrafeedback);
             "\\n" is a new line, "{{" and "}}" are braces.
         masked_prompt: the same for masked models, with <mask> where the answer goes.
         answer: the field with the gold answer (jsonl).
@@ -74,8 +75,8 @@ class DataConfig:
         masked_tail_tokens: a masked model sees only this many last tokens of the text.
         window: tokens a window, for perplexity.
         world: the built-in world of data=facts; null for every other data set.
-        task: name of a task, group or tag of lm-evaluation-harness (lm_eval); `path` is then the folder of its YAML, or
-            a list of folders.
+        task: name of a task, group or tag of lm-evaluation-harness (lm_eval; `path` is then the folder of its YAML, or
+            a list of folders), or of GLUE (glue).
         num_fewshot: solved examples before a question (lm_eval); null takes the task's own number.
     """
 

@@ -6,7 +6,7 @@ from typing import Literal
 MASK = "<mask>"
 """Placeholder for the mask token in `Example.masked_prompt`; replaced by the tokenizer's own."""
 
-Scoring = Literal["token", "choice", "generate", "greedy"]
+Scoring = Literal["token", "choice", "generate", "greedy", "label"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class Example:
         masked_prompt: text for a masked model, with MASK where the answer goes (as often as the protocol says).
         category: kind of example (CounterFact's relation, say), for tables.
         masked_text: the part of `masked_prompt` that is shortened to `ExampleSet.masked_tail_tokens`.
+        completion: text that training teaches after the prompt, and of which the log loss of a generated answer is
+            taken, without outer white space; None means the answer.
+        second: the other text of a pair that a classifier is given after `prompt`.
     """
 
     id: str
@@ -36,6 +39,8 @@ class Example:
     masked_prompt: str | None = None
     category: str | None = None
     masked_text: str | None = None
+    completion: str | None = None
+    second: str | None = None
 
     @property
     def golds(self) -> tuple[int, ...]:
@@ -50,7 +55,8 @@ class ExampleSet:
     Attributes:
         name: as typed after `data=`.
         scoring: "token" (argmax of the one-token answer, else generated), "choice" (the most probable choice),
-            "generate" (greedy, the answer contained), "greedy" (every token of the answer is the most probable one).
+            "generate" (greedy, the answer contained), "greedy" (every token of the answer is the most probable one),
+            "label" (a classifier's label, or a score where `Example.choices` is empty).
         examples: in file order.
         revision: commit of the hub's data set, or the content hash of the file that was read.
         max_new_tokens: length of a generated answer.

@@ -5,7 +5,10 @@ import json
 
 import xxhash
 
-from laser_lit.data.example import ExampleSet, TextSet
+from laser_lit.data.example import Example, ExampleSet, TextSet
+
+LATER = ("completion", "second")
+"""Fields of an example that came later: left out where they are None, so that earlier hashes hold."""
 
 
 def fingerprint(data: ExampleSet | TextSet) -> str:
@@ -23,8 +26,13 @@ def fingerprint(data: ExampleSet | TextSet) -> str:
             state.update(_line(document))
     else:
         for example in data.examples:
-            state.update(_line(dataclasses.asdict(example)))
+            state.update(_line(_fields(example)))
     return str(state.hexdigest())
+
+
+def _fields(example: Example) -> dict[str, object]:
+    fields = dataclasses.asdict(example)
+    return {name: value for name, value in fields.items() if value is not None or name not in LATER}
 
 
 def _line(content: object) -> bytes:

@@ -2,10 +2,11 @@
 
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from laser_lit.data.example import Example, ExampleSet
+from laser_lit.data.example import Example
+from laser_lit.data.matching import MatchedSet
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _DIGITS = str.maketrans("", "", string.digits)
@@ -109,6 +110,11 @@ class ExactMatch:
             text = step(text)
         return text
 
+    def judge(self, text: str, answers: Sequence[str]) -> tuple[str, bool]:
+        """Returns what of a text is compared, and whether it is one of the answers."""
+        prediction = self.prediction(text)
+        return prediction, any(self(prediction, answer) for answer in answers)
+
     def __call__(self, prediction: str, answer: str) -> bool:
         """Returns whether a prediction is the answer."""
         return self._reduced(prediction) == self._reduced(answer)
@@ -122,11 +128,5 @@ class ExactMatch:
 
 
 @dataclass(frozen=True)
-class PairSet(ExampleSet):
-    """Examples that are PairExamples, tokenized and judged as lm-evaluation-harness does.
-
-    Attributes:
-        match: when a generated text is right; None where nothing is generated.
-    """
-
-    match: ExactMatch | None = None
+class PairSet(MatchedSet):
+    """Examples that are PairExamples, tokenized and judged as lm-evaluation-harness does; `match` is an ExactMatch."""

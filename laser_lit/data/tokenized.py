@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 def limit_answer_tokens(examples: ExampleSet, tokenizer: "PreTrainedTokenizerBase", most: int) -> ExampleSet:
     """Returns the examples whose answer has at most `most` tokens, the special ones that the tokenizer adds included.
 
+    Of an example with a completion, that is counted in the answer's place.
+
     Source: LASER's HotpotQA loader counts the same way, always with Llama-2's tokenizer (so with its first token).
     """
-    tokens = tokenizer([example.answer for example in examples.examples])["input_ids"]
+    answers = [example.answer if example.completion is None else example.completion for example in examples.examples]
+    tokens = tokenizer(answers)["input_ids"]
     kept = tuple(e for e, ids in zip(examples.examples, tokens, strict=True) if len(ids) <= most)
     if not kept:
         raise InputError(f"data.max_answer_tokens {most}: no answer of {examples.name} is that short")

@@ -7,6 +7,7 @@ from laser_lit.jobs.built_in import ensure_built_in
 from laser_lit.jobs.checks import check_evaluation
 from laser_lit.jobs.evaluate import run_task
 from laser_lit.jobs.laser import configured_stack
+from laser_lit.scoring.requests import refuse_labels
 from laser_lit.tasks.language import LanguageTask
 from laser_lit.tasks.several import several
 
@@ -20,6 +21,7 @@ def run(config: DictConfig) -> float:
     check_evaluation(config)
     laser = configured_stack(config) if config.search.name == "none" else None
     examples = load_data(config.data)
+    refuse_labels(examples)
     ensure_built_in(config)
     task = LanguageTask(config, examples)
     return run_task(several(config, task, config.search.also) if config.search.also else task, laser, config)

@@ -12,6 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 from laser_lit.config_data import DataConfig, config_folder
 from laser_lit.data.example import Example, ExampleSet, TextSet
 from laser_lit.data.fingerprint import fingerprint
+from laser_lit.data.matching import AfterTrigger, MatchedSet, NumberOrLetter
+from laser_lit.data.pairs import ExactMatch, PairExample, PairSet
 from laser_lit.data.registry import LOADERS, as_data_config, load_data, loader, named_config
 from laser_lit.errors import InputError, UnknownNameError
 
@@ -83,6 +85,29 @@ def test_fingerprints_follow_the_content_and_not_its_origin() -> None:
         TextSet("a", ("pq",), "r1", window=5),
     ]
     assert len({fingerprint(data), *map(fingerprint, changed)}) == len(changed) + 1
+
+
+def test_fields_that_came_later_leave_earlier_fingerprints_alone() -> None:
+    examples = (EXAMPLES[0], Example("2", "g", "q", "b", choices=("b", "c")))
+    assert fingerprint(ExampleSet("a", "token", examples, "r")) == "a210dd2a1761844851e7bb22d9255028"
+    pairs = (PairExample("1", "g", "p", "a", contexts=("p",), continuations=(" a",)),)
+    exact = PairSet("a", "generate", pairs, "r", match=ExactMatch(until=("\n",)))
+    assert fingerprint(exact) == "e0b2183521a1f53f931a11bb61c4340e"
+    assert fingerprint(PairSet("a", "greedy", pairs, "r")) == "7d6288cf7e34a2db9010600259bf0e80"
+
+
+def test_fingerprints_know_what_is_taught_and_how_it_is_judged() -> None:
+    plain, taught = EXAMPLES[0], dataclasses.replace(EXAMPLES[0], completion="a")
+    data: list[Any] = [
+        ExampleSet("a", "generate", (plain,), "r"),
+        ExampleSet("a", "generate", (taught,), "r"),
+        ExampleSet("a", "generate", (dataclasses.replace(plain, second="a"),), "r"),
+        MatchedSet("a", "generate", (plain,), "r", match=AfterTrigger("x")),
+        MatchedSet("a", "generate", (plain,), "r", match=AfterTrigger("y")),
+        MatchedSet("a", "generate", (plain,), "r", match=NumberOrLetter()),
+        MatchedSet("a", "generate", (plain,), "r", match=NumberOrLetter(0.5)),
+    ]
+    assert len(set(map(fingerprint, data))) == len(data)
 
 
 def test_a_name_stands_for_its_config(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from laser_lit.data.example import Example, ExampleSet
 from laser_lit.data.tokenized import apply_chat_template, limit_answer_tokens, shorten_masked_texts
 from laser_lit.errors import InputError
 
@@ -48,3 +49,9 @@ def test_a_tokenizer_without_a_template_is_an_error(hub: Path, load: Load, token
     tokenizer.chat_template = None
     with pytest.raises(InputError, match="has no chat template; leave it false"):
         load("web_of_lies", tokenizer, chat_template=True)
+
+
+def test_of_an_example_with_a_completion_that_is_counted(tokenizer: Any) -> None:
+    short, long = Example("1", "g", "a", "b", completion="c d"), Example("2", "g", "a", "b", completion="c d e")
+    data = ExampleSet("x", "generate", (short, long, Example("3", "g", "a", "b c")), "r")
+    assert [example.id for example in limit_answer_tokens(data, tokenizer, 2).examples] == ["1", "3"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from laser_lit.data.example import Example, ExampleSet
+from laser_lit.data.matching import AfterTrigger, MatchedSet, NumberOrLetter
 from laser_lit.errors import InputError
 from laser_lit.scoring.answers import COLUMNS, outcomes
 from laser_lit.scoring.request import RequestScore
@@ -75,6 +76,45 @@ def test_a_stop_text_ends_the_continuation(tokenizer: Any) -> None:
     assert row(data, scores, tokenizer).correct
     stopped = row(data, scores, tokenizer, stop=("w8",))
     assert (stopped.prediction, stopped.correct) == ("w7", False)
+
+
+def test_the_loss_is_the_completion_s_where_there_is_one(tokenizer: Any) -> None:
+    data = one("generate", answer="w9", completion="w7 w8 w9")
+    generated, taught = encode(data, tokenizer)
+    assert (generated.role, generated.tokens) == ("generate", ids(1, 2))
+    assert (taught.tokens, taught.targets) == (ids(1, 2, 7, 8), ids(7, 8, 9))
+    found = row(data, [RequestScore(0, generated=ids(9)), RequestScore(1, (-1.0, -2.0, -6.0))], tokenizer)
+    assert (found.correct, found.log_loss, found.n_tokens) == (True, 3.0, 3)
+    assert encode(one("token", answer="w9", completion="w7 w8"), tokenizer)[0].targets == ids(9)
+
+
+def test_a_completion_that_does_not_fit_says_how_to_leave_it_out(tokenizer: Any) -> None:
+    data = one("generate", completion=" ".join(["w7"] * 40))
+    assert len(encode(data, tokenizer, max_length=41)) == 2
+    with pytest.raises(InputError, match=r"…' has 40 tokens, too many for 40 in all; data.max_answer_tokens=N"):
+        encode(data, tokenizer, max_length=40)
+
+
+def test_a_rule_of_the_data_judges_what_is_generated(tokenizer: Any) -> None:
+    rules = {"w9": (NumberOrLetter(), "9", True), "w8": (NumberOrLetter(), "9", False)}
+    rules |= {"w9 ": (AfterTrigger("w7 w8 "), "w9", True), "w9  ": (AfterTrigger("w8 w7 "), "", False)}
+    for answer, (match, prediction, right) in rules.items():
+        plain = one("generate", answer=answer, completion="w7 w8")
+        data = MatchedSet("one", "generate", plain.examples, "r", max_new_tokens=3, match=match)
+        scores = [RequestScore(0, generated=ids(7, 8, 9)), RequestScore(1, (-4.0, -2.0))]
+        found = row(data, scores, tokenizer)
+        assert (found.prediction, found.correct, found.log_loss, found.f1) == (prediction, right, 3.0, None)
+        with pytest.raises(InputError, match=r"is scored by its own rules: a causal model, and scoring=strict"):
+            encode(data, tokenizer, scoring="paper")
+        with pytest.raises(InputError, match="a causal model"):
+            encode(data, tokenizer, "masked")
+
+
+def test_labels_are_for_classifiers(tokenizer: Any) -> None:
+    data = one("label", choices=("w4", "w5"))
+    for kind in ("causal", "masked"):
+        with pytest.raises(InputError, match=r"data one has labels for a classifier.*train\.py task=reft data=one"):
+            encode(data, tokenizer, kind)  # type: ignore[arg-type]
 
 
 def test_aliases_count_in_strict_scoring_alone(tokenizer: Any) -> None:
