@@ -38,7 +38,7 @@ def read_hub(config: DataConfig, schema: Schema, columns: Sequence[str] | None =
     """
     folder = fetch(config, schema)
     tables = []
-    for split, pattern in _files(config).items():
+    for split, pattern in _files(config, schema).items():
         paths = sorted(folder.glob(pattern))
         if not paths:
             raise InputError(f"data set {config.name}: {config.id} at revision {config.revision} has no file {pattern}")
@@ -60,7 +60,7 @@ def fetch(config: DataConfig, schema: Schema) -> Path:
     """
     from huggingface_hub import snapshot_download
 
-    wanted = list(_files(config).values())
+    wanted = list(_files(config, schema).values())
     try:
         folder = snapshot_download(config.id, repo_type="dataset", revision=config.revision, allow_patterns=wanted)
     except Exception as error:  # the hub's client passes on errors of an HTTP library that changed between versions
@@ -82,7 +82,7 @@ def first_rows(config: DataConfig, schema: Schema, n: int) -> list[Table]:
     from datasets import load_dataset
 
     tables = []
-    for split, pattern in _files(config).items():
+    for split, pattern in _files(config, schema).items():
         builder = "parquet" if fnmatch.fnmatch(pattern, "*.parquet") else "json"
         extra: dict[str, Any] = {"field": "examples"} if pattern.endswith(".json") else {}
         try:
@@ -101,10 +101,11 @@ def location(config: DataConfig, pattern: str) -> str:
     return f"hf://datasets/{config.id}@{config.revision}/{pattern}"
 
 
-def _files(config: DataConfig) -> dict[str, str]:
+def _files(config: DataConfig, schema: Schema) -> dict[str, str]:
     if not (config.id and config.revision and config.files):
         raise InputError(
-            f"data set {config.name}: needs data.path (a local file), or data.id, data.revision, data.files"
+            f"data set {config.name}: needs data.path (a local file), or data.id, data.revision, data.files: "
+            f"{schema.wants}{schema.origin}"
         )
     return {str(split): str(pattern) for split, pattern in config.files.items()}
 

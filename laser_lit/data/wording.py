@@ -26,6 +26,23 @@ def masked(prompt: str, masks: int = 1, end: str = "") -> str:
     return f"{prompt}{space}{' '.join([MASK] * masks)}{end}"
 
 
+def alpaca(instruction: str, more: str = "") -> str:
+    """Returns Alpaca's prompt; what follows it is the response.
+
+    Source: stanford_alpaca's train.py; pyreft's alpaca_prompt_template and alpaca_prompt_no_input_template.
+
+    Args:
+        instruction: what is to be done.
+        more: what it is to be done with; "" leaves the section out.
+    """
+    paired = ", paired with an input that provides further context" if more else ""
+    section = f"### Input:\n{more}\n\n" if more else ""
+    return (
+        f"Below is an instruction that describes a task{paired}. Write a response that appropriately completes the "
+        f"request.\n\n### Instruction:\n{instruction}\n\n{section}### Response:\n"
+    )
+
+
 def group_of(text: str) -> str:
     """Returns a short name that texts share when they differ only in case and white space."""
     return str(xxhash.xxh3_64_hexdigest(" ".join(text.casefold().split()).encode()))

@@ -31,6 +31,13 @@ FILES = {
     "llm_adapters/dataset/SVAMP/test.json": ROWS,
     "llm_adapters/ft-training_set/math_data.json": ROWS,
 }
+RECIPES = {
+    "llm_adapters/dataset/boolq/test.json": "data=commonsense",
+    "llm_adapters/dataset/winogrande/test.json": "data=commonsense",
+    "llm_adapters/dataset/SVAMP/test.json": "data=math data.max_new_tokens=16",
+    "llm_adapters/dataset/AQuA/test.json": "data=math data.max_new_tokens=16",
+    "llm_adapters/ft-training_set/math_data.json": "data=instruct data.max_answer_tokens=200",
+}
 TEXTS = {
     "c4/c4_sample.jsonl": "data=c4",
     "gsm8k/test.jsonl": "data=gsm8k",
@@ -63,9 +70,9 @@ def assert_rank_32(record):
     assert 0.3 < edit["relative_error"] < 0.6
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_prompts(real, file):
-    run = real(file, FILES[file], "data.limit=10")
+@pytest.mark.parametrize(("file", "typed"), [*FILES.items(), *RECIPES.items()])
+def test_prompts(real, file, typed):
+    run = real(file, typed, "data.limit=10")
     record = run.record
     assert_rank_32(record)
     groups = record["data"]["groups_validation"] + record["data"]["groups_test"]

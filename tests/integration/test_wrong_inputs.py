@@ -195,6 +195,13 @@ def test_no_access_to_the_hub(command, files):
     assert_refused(said, "EleutherAI/gpt-j-6b", "HF_HUB_OFFLINE", "model=local model.path=DIR")
 
 
+def test_labels_for_a_classifier(command, local, tmp_path):
+    rows = tmp_path / "train.json"
+    rows.write_text(json.dumps([{"sentence": "w1", "label": 0}]))
+    said = command(*local[:2], "data=glue", f"data.path={rows}", *local[4:])
+    assert_refused(said, "data glue has labels for a classifier", "train.py task=reft data=glue")
+
+
 def test_a_malformed_row(command, local, tmp_path):
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"question": "w1", "label": "w2"}\n{"question": w3\n')

@@ -83,6 +83,25 @@ HUB_ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
     },
     "ptb": {"penn_treebank/test/0000.parquet": [{"sentence": "no it was n't"}, {"sentence": "<unk> said"}]},
     "c4": {"en/c4-validation.00000-of-00008.json.gz": [{"text": "First page", "url": "u"}, {"text": "Second page"}]},
+    "ultrafeedback": {
+        "default/train/0000.parquet": [
+            {
+                "source": "evol_instruct",
+                "prompt": f"Say {word}",
+                "chosen": [{"content": f"Say {word}", "role": "user"}, {"content": word, "role": "assistant"}],
+                "rejected": [{"content": f"Say {word}", "role": "user"}, {"content": "no", "role": "assistant"}],
+            }
+            for word in ("one", "two")
+        ]
+    },
+    "glue": {
+        "cola/train-00000-of-00001.parquet": [{"sentence": "It go.", "label": 0, "idx": 0}],
+        "cola/validation-00000-of-00001.parquet": [{"sentence": "It goes.", "label": 1, "idx": 0}],
+        "cola/test-00000-of-00001.parquet": [{"sentence": "It went.", "label": -1, "idx": 0}],
+        "mnli/train-00000-of-00001.parquet": [{"premise": "p", "hypothesis": "h", "label": 2, "idx": 0}],
+        "mnli/validation_matched-00000-of-00001.parquet": [{"premise": "matched", "hypothesis": "h", "label": 0}],
+        "mnli/validation_mismatched-00000-of-00001.parquet": [{"premise": "other", "hypothesis": "h", "label": 0}],
+    },
     "gsm8k": {"main/test-00000-of-00001.parquet": [{"question": "2 + 2?", "answer": "4\n#### 4"}]},
 }
 

@@ -16,8 +16,8 @@ def test_check_offline_says_so_once_a_set_and_fails(
     monkeypatch.setenv("COLUMNS", "120")
     assert main(["check"]) == 1
     out = capsys.readouterr().out
-    assert out.count("no: offline, HF_HUB_OFFLINE is set") == len(hub_names()) == 14
-    assert "0 of 14 can be read" in out
+    assert out.count("no: offline, HF_HUB_OFFLINE is set") == len(hub_names()) == 16
+    assert "0 of 16 can be read" in out
 
 
 def test_check_succeeds_where_every_file_is_reached(
@@ -30,7 +30,7 @@ def test_check_succeeds_where_every_file_is_reached(
     monkeypatch.setattr(hub_module, "location", local)
     assert main(["check", "--rows", "2"]) == 0
     out = capsys.readouterr().out
-    assert "14 of 14 can be read" in out
+    assert "16 of 16 can be read" in out
     assert "yes: 6 example(s)" in out
 
 
@@ -47,6 +47,17 @@ def test_show_prints_two_examples_of_a_file(write: Callable[..., str], capsys: p
 def test_show_prints_text(write: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "text", write("book.txt", "Once [upon] a time")]) == 0
     assert "'Once [upon] a time'" in capsys.readouterr().out
+
+
+def test_show_prints_labels_and_what_is_taught(write: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"sentence1": "one", "sentence2": "two", "label": 1}]
+    assert main(["show", "glue", write("train.json", rows), "task=mrpc"]) == 0
+    out = capsys.readouterr().out
+    for part in ("second text:   'two'", "'equivalent'", "not_equivalent, equivalent", "split:         train", "label"):
+        assert part in out
+    rows = [{"instruction": "Is it?", "output": "", "answer": "true"}]
+    assert main(["show", "commonsense", write("test.json", rows)]) == 0
+    assert "taught:        'the correct answer is true'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ EXPECTED = {
     "causal_judgement": (["validation/1", "train/1"], ["Yes", "No"]),
     "qa_wikidata": (["validation/1", "train/1"], ["Lima", "Rome"]),
     "web_of_lies": (["train/1"], ["No"]),
+    "ultrafeedback": (["train/1", "train/2"], ["one", "two"]),
+    "glue": (["train/1", "validation/1"], ["unacceptable", "acceptable"]),
 }
 TEXTS = {
     "wikitext2": "\n\n = Title = \n\n\n\n\n Words . \n",

@@ -70,6 +70,31 @@ def test_adapters_questions_as_ones_own_task(name: str, shared: Path, load: Load
     assert data.scoring == "generate"
 
 
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_adapters_questions_as_reft_asks_them(name: str, shared: Path, load: Load) -> None:
+    kind = "math" if name in ("AQuA", "SVAMP") else "commonsense"
+    data = load(kind, path=str(shared / "data" / "llm_adapters" / "dataset" / name / "test.json"))
+    assert len(data.examples) > 200
+    assert len({e.group for e in data.examples}) > 0.98 * len(data.examples)
+    for example in data.examples:
+        assert data.match.judge(example.completion, [example.answer])[1]  # what is taught is right
+        wrong = {"A": "B"}.get(example.answer, "A") if name == "AQuA" else "-0.5"
+        assert not data.match.judge(f"the correct answer is {wrong}", [example.answer])[1]
+
+
+def test_the_training_questions_teach_their_outputs_where_they_are_right(shared: Path, load: Load) -> None:
+    examples = load("math", path=str(shared / "data/llm_adapters/ft-training_set/math_data.json")).examples
+    own = [e for e in examples if not e.completion.startswith("The answer is ")]
+    # 2,399 of 3,057 outputs end in the right number by the reference's own count, and 89 of 203 name the right letter
+    assert (len(examples), len(own)) == (3260, 2488)
+
+
+def test_instructions(shared: Path, load: Load) -> None:
+    data = load("instruct", path=str(shared / "data/llm_adapters/ft-training_set/math_data.json"))
+    assert len(data.examples) == 3257  # three outputs are empty
+    assert data.examples[0].prompt.endswith("\n\n### Response:\n")
+
+
 def test_majorities_and_aliases(shared: Path, load: Load) -> None:
     answers = [
         e.answer for e in load("epistemic_reasoning", path=str(shared / "data/bigbench/epistemic.json")).examples
