@@ -12,6 +12,7 @@ from laser_lit.config_data import DataConfig
 from laser_lit.config_export import ExportConfig
 from laser_lit.config_finetune import FinetuneConfig
 from laser_lit.config_laser import LaserConfig
+from laser_lit.config_reft import ReftConfig
 from laser_lit.config_search import SearchConfig
 from laser_lit.config_spectral import SpectralConfig
 
@@ -183,6 +184,7 @@ class EvaluateConfig:
     paths: PathsConfig = field(default_factory=PathsConfig)
     spectral: SpectralConfig = field(default_factory=SpectralConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
+    reft: ReftConfig = field(default_factory=ReftConfig)
     scoring: str = "strict"
     split: str = "group"
     seed: int = 0
@@ -205,6 +207,7 @@ class TrainConfig:
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    reft: ReftConfig = field(default_factory=ReftConfig)
     seed: int = 0
 
 

@@ -82,10 +82,8 @@ class LowRankIntervention(nn.Module):
             type: one of FORMS.
             size: d, of the states.
             rank: r, in [1, d].
-            act_fn: "linear", or an activation of transformers ("relu", "gelu", …).
-            dropout: share of the edited state's entries that training sets to 0.
+            act_fn, dropout, bias: see `laser_lit.reft.intervention.Intervention`.
             dtype: of the parameters, and of the arithmetic; R is computed in float32 first.
-            bias: whether W1 and W2 of NoReFT and NodiReFT have a bias.
             generator: on the CPU; None takes torch's own.
 
         Raises:
@@ -123,7 +121,7 @@ class LowRankIntervention(nn.Module):
             return lambda h: (constant.expand(len(h), -1) if taken is None else constant - h @ taken) @ D.mT  # (n, d)
         weight, bias, act = self.source.weight, self.source.bias, self._act  # (r, d), (r,)
         if act is None and taken is not None:  # f(h Wᵀ + b) - (h R + b2) is one product
-            weight, bias = weight - taken.mT, bias if offset is None else bias - offset
+            weight, bias = weight - taken.mT, bias if offset is None else bias - offset  # type: ignore[assignment]
         if act is None:
             return lambda h: functional.linear(h, weight, bias) @ D.mT  # (n, d)
         if taken is None:
