@@ -45,6 +45,7 @@ class Reft(nn.Module):
         places: where each of `edits` works.
         slots: at which tokens of a prompt each works.
         edits: their parameters.
+        origins: index in `interventions` of the one that each of `edits` belongs to.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Reft(nn.Module):
         self.interventions, self.base = tuple(interventions), base
         self.places = [place for _, place, _ in sites]
         self.slots = [slot for _, _, slot in sites]
+        self.origins = [self.interventions.index(said) for said, _, _ in sites]
         generator = torch.Generator().manual_seed(seed)
         made = [_parameters(said, place, generator) for said, place, _ in sites]
         self.edits = nn.ModuleList(made)
