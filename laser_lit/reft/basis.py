@@ -59,7 +59,7 @@ class OrthonormalBasis(nn.Module):
         """
         basis = cls(*R.shape)
         basis._set(R if completed is None else completed)
-        error = float(torch.linalg.matrix_norm(basis().detach() - R.float(), 2))
+        error = float((basis().detach() - R.float()).norm())
         if not error < 1e-3:
             raise InputError(f"a basis of shape {tuple(R.shape)} is not orthonormal: it is {error:.1e} away from one")
         return basis
@@ -86,6 +86,7 @@ class OrthonormalBasis(nn.Module):
 def _reflected(A: Tensor, X: Tensor) -> Tensor:
     """Returns H₁ … H_k X, where H_i reflects along column i of A (d, k) below the diagonal, with 1 on it; X (d, r)."""
     V = A.tril(-1) + torch.eye(*A.shape, dtype=A.dtype, device=A.device)  # (d, k)
+    V = V / V.detach().abs().amax(0)  # the same reflections; squares of large entries would overflow
     G = V.mT @ V  # (k, k)
     inverse = G.triu(1) + torch.diag(G.diagonal() / 2)  # T⁻¹ (k, k)
     return X - V @ torch.linalg.solve_triangular(inverse, V.mT @ X, upper=True)
