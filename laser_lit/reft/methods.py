@@ -82,7 +82,9 @@ class LowRankIntervention(nn.Module):
             type: one of FORMS.
             size: d, of the states.
             rank: r, in [1, d].
-            act_fn, dropout, bias: see `laser_lit.reft.intervention.Intervention`.
+            act_fn: see `laser_lit.reft.intervention.Intervention`.
+            dropout: see there.
+            bias: see there.
             dtype: of the parameters, and of the arithmetic; R is computed in float32 first.
             generator: on the CPU; None takes torch's own.
 
@@ -113,6 +115,10 @@ class LowRankIntervention(nn.Module):
 
     def delta(self) -> Delta:
         """Returns what is added to states; the basis is computed here, once, however often that is called."""
+        with torch.autocast(next(self.parameters()).device.type, enabled=False):
+            return self._delta()
+
+    def _delta(self) -> Delta:
         D = self.directions()  # (d, r)
         taken = D if FORMS[self.method].subtracts else None
         offset = None if self.projection is None else self.projection.bias
@@ -134,11 +140,13 @@ class LowRankIntervention(nn.Module):
         Args:
             h: (n, d), any floating type.
             delta: what `delta` returned in this pass.
-            strength: factor of what is added.
+            strength: factor of what is added; 0 leaves the states as they are, bit for bit.
         """
+        if strength == 0:
+            return h
         with torch.autocast(h.device.type, enabled=False):
-            x = h.to(DTYPES[self.dtype])
-            edited = x + strength * delta(x) if strength != 1 else x + delta(x)
+            added = delta(h.to(DTYPES[self.dtype]))
+            edited = h + (added if strength == 1 else strength * added)  # in the finer type of both
             return functional.dropout(edited, self.dropout, self.training).to(h.dtype)
 
     def forward(self, h: Tensor) -> Tensor:
