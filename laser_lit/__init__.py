@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from laser_lit.linalg.svd import Factors, factorize
     from laser_lit.models.load import load_model
     from laser_lit.models.matrices import MatrixId, MatrixMap, find_matrices
+    from laser_lit.reft.intervention import Intervention
+    from laser_lit.reft.prompt import prompts
+    from laser_lit.reft.pyreft import import_pyreft
+    from laser_lit.reft.reft import Reft
+    from laser_lit.reft.saving import load_reft, save_reft
     from laser_lit.results.compare import compare
     from laser_lit.scoring.covariance import calibrate
     from laser_lit.scoring.score import score
@@ -25,17 +30,23 @@ _HOMES = {
     "Edit": "laser_lit.edits.edit",
     "Factors": "laser_lit.linalg.svd",
     "InputError": "laser_lit.errors",
+    "Intervention": "laser_lit.reft.intervention",
     "LaserCallback": "laser_lit.edits.callback",
     "MatrixId": "laser_lit.models.matrices",
     "MatrixMap": "laser_lit.models.matrices",
+    "Reft": "laser_lit.reft.reft",
     "Stack": "laser_lit.edits.stack",
     "calibrate": "laser_lit.scoring.covariance",
     "compare": "laser_lit.results.compare",
     "export_model": "laser_lit.export.write",
     "factorize": "laser_lit.linalg.svd",
     "find_matrices": "laser_lit.models.matrices",
+    "import_pyreft": "laser_lit.reft.pyreft",
     "load_data": "laser_lit.data.registry",
     "load_model": "laser_lit.models.load",
+    "load_reft": "laser_lit.reft.saving",
+    "prompts": "laser_lit.reft.prompt",
+    "save_reft": "laser_lit.reft.saving",
     "scan": "laser_lit.spectral.scan",
     "score": "laser_lit.scoring.score",
 }
@@ -44,17 +55,23 @@ __all__ = [
     "Edit",
     "Factors",
     "InputError",
+    "Intervention",
     "LaserCallback",
     "MatrixId",
     "MatrixMap",
+    "Reft",
     "Stack",
     "calibrate",
     "compare",
     "export_model",
     "factorize",
     "find_matrices",
+    "import_pyreft",
     "load_data",
     "load_model",
+    "load_reft",
+    "prompts",
+    "save_reft",
     "scan",
     "score",
 ]
