@@ -6,6 +6,8 @@ from contextvars import ContextVar
 
 from torch import Tensor
 
+from laser_lit.errors import InputError
+
 _PROMPT: ContextVar[Tensor | None] = ContextVar("laser_lit_prompt", default=None)
 
 
@@ -15,8 +17,13 @@ def prompts(mask: Tensor) -> Iterator[None]:
 
     Args:
         mask: (batch, length) of bools, over the tokens from the first one on; tokens beyond it are no prompt.
+
+    Raises:
+        InputError: a mask of another shape.
     """
-    token = _PROMPT.set(mask)
+    if mask.dim() != 2 or not len(mask):
+        raise InputError(f"prompts: a mask of shape {tuple(mask.shape)}; must be (batch, length)")
+    token = _PROMPT.set(mask.bool())
     try:
         yield
     finally:
