@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from laser_lit.reft.methods import FORMS
+from laser_lit.reft.pyreft_folder import CLASSES
 
 Part = tuple[int, str, str, Mapping[str, Tensor]]
 """Layer, component, class of pyreft, tensors: learned_source.*, proj_layer.*, rotate_layer.{weight,original,base}."""
@@ -61,3 +64,38 @@ def write_pyreft(folder: Path, parts: Sequence[Part]) -> list[str]:
     for key, (_, _, kind, tensors) in zip(keys, parts, strict=True):
         torch.save(state_of(kind, tensors), folder / f"intkey_{key}.bin")
     return keys
+
+
+KINDS = {type: kind for kind, type in CLASSES.items() if "Identity" not in kind}
+"""Type here -> class of pyreft."""
+
+
+def tensors_of(type: str, seed: int = 0, rank: int = 3, width: int = 16) -> dict[str, Tensor]:
+    """Returns random tensors under the names of pyreft's modules, R among them also where pyreft does not save it."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator)
+
+    form = FORMS[type]
+    linear = {"learned_source.weight": draw(rank, width), "learned_source.bias": draw(rank)}
+    tensors = linear if form.source == "linear" else {"learned_source": draw(rank)}
+    if not form.basis:
+        return {**tensors, "proj_layer.weight": draw(rank, width), "proj_layer.bias": draw(rank)}
+    holder: Any = nn.Linear(rank, width, bias=False)  # its weight is (d, r)
+    nn.init.orthogonal_(holder.weight, generator=generator)
+    nn.utils.parametrizations.orthogonal(holder, "weight")
+    layer = holder.parametrizations.weight
+    with torch.no_grad():  # as after some steps of training
+        layer.original += draw(width, rank).tril(-1) / 4
+        R = holder.weight.detach().clone()
+    return {
+        **tensors,
+        "rotate_layer.weight": R,
+        "rotate_layer.original": layer.original.detach().clone(),
+        "rotate_layer.base": layer[0].base.clone(),
+    }
+
+
+def part(layer: int, type: str = "loreft", component: str = "block_output", **given: Any) -> Part:
+    return layer, component, KINDS[type], tensors_of(type, **given)
