@@ -40,6 +40,7 @@ LOADERS = {
     "ultrafeedback": "laser_lit.data.instruct:load",
     "glue": "laser_lit.data.glue:load",
     "lm_eval": "laser_lit.data.lm_eval:load",
+    "emoji": "laser_lit.data.emoji:load",
     "facts": "laser_lit.data.builtin:load",
     "facts_distractor": "laser_lit.data.builtin:load",
 }

@@ -38,7 +38,7 @@ def check_finetune(config: DictConfig) -> tuple[str, ...] | None:
             "(python train.py alone trains the built-in model)"
         )
     check_model(config)
-    _check_devices(config)
+    check_devices(config, "finetune")
     for name, folder in (("paths.results", config.paths.results), ("paths.output", config.paths.output)):
         if folder is not None:
             check_folder(name, Path(folder))
@@ -65,15 +65,21 @@ def _check_numbers(config: DictConfig) -> None:
         raise InputError(f"finetune.holdout {settings.holdout}: must lie in [0, 1)")
 
 
-def _check_devices(config: DictConfig) -> None:
+def check_devices(config: DictConfig, task: str) -> None:
+    """Raises an error for devices that are not there, or that would hold a part of the model each.
+
+    Args:
+        config: the whole training config.
+        task: which training, as typed after `task=`.
+    """
     if config.model.device_map is not None:
         raise InputError(
-            f"model.device_map={config.model.device_map}: task=finetune holds the model whole on each device; leave it "
-            "out, and save memory with finetune.precision=bf16-true or finetune.gradient_checkpointing=true"
+            f"model.device_map={config.model.device_map}: task={task} holds the model whole on each device; leave it "
+            f"out, and save memory with {task}.precision=bf16-true or {task}.gradient_checkpointing=true"
         )
     strategy = make_trainer(config.trainer).strategy  # raises for devices that are not there
     if not isinstance(strategy, SingleDeviceStrategy | DDPStrategy):
         raise InputError(
-            f"trainer.strategy={config.trainer.strategy} shards the model, and task=finetune holds it whole on each "
+            f"trainer.strategy={config.trainer.strategy} shards the model, and task={task} holds it whole on each "
             "device; use trainer=default or trainer=ddp"
         )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -11,8 +12,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from laser_lit.errors import unknown_name
+from laser_lit.reft.prompt import prompts
 
 Batch = dict[str, torch.Tensor]
+PROMPT = "prompt"
+"""Entry of a batch that says where its prompts' tokens are, for interventions on hidden states; no input."""
 
 
 def cosine(progress: float, floor: float) -> float:
@@ -126,12 +130,13 @@ def next_token_loss(model: nn.Module, batch: Batch) -> torch.Tensor:
         batch: as in CausalLMModule; a label at the first position has no prediction and is left out.
     """
     targets = batch["labels"][:, 1:]  # (batch, length - 1)
-    inputs = {name: tensor[:, :-1] for name, tensor in batch.items() if name != "labels"}
+    inputs = {name: tensor[:, :-1] for name, tensor in batch.items() if name not in ("labels", PROMPT)}
     wanted = targets >= 0
     head = model.get_output_embeddings()  # type: ignore[operator]
     gather = head.register_forward_pre_hook(lambda _, args: (args[0][wanted], *args[1:]))
     try:
-        logits = model(**inputs, use_cache=False).logits  # (wanted, vocabulary)
+        with prompts(batch[PROMPT]) if PROMPT in batch else nullcontext():
+            logits = model(**inputs, use_cache=False).logits  # (wanted, vocabulary)
     finally:
         gather.remove()
     return cross_entropy(logits.float(), targets[wanted])

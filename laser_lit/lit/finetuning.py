@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import nn
 from transformers import PreTrainedModel
 
 from laser_lit.config import TrainerConfig
@@ -22,7 +24,19 @@ from laser_lit.lit.learning_curve import Curve, LearningCurve
 from laser_lit.lit.trainer import make_trainer
 from laser_lit.lit.training_batches import TrainingBatches
 from laser_lit.lit.training_checkpoint import AtomicCheckpointIO, TrainingCheckpoint, saved_curve, saved_step
-from laser_lit.lit.windows import Windows
+from laser_lit.lit.windows import Rows
+
+REFT = "reft."
+"""Before the names of what interventions hold, in the module that trains them."""
+
+
+class TrainingData(Protocol):
+    """What a training is on."""
+
+    @property
+    def rows(self) -> tuple[Rows, Rows]:
+        """What is trained on, and what is held out."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -31,17 +45,25 @@ class Finetuning:
 
     Attributes:
         settings: checked.
-        windows: what to train on and what to look at.
-        seed: of the order of the windows and of dropout.
+        data: what to train on and what to look at.
+        seed: of the order of the rows and of dropout.
         checkpoint: file that is written after every `settings.save_every` steps and at the end.
+        group: config group of the settings, for errors.
     """
 
     settings: FinetuneConfig
-    windows: Windows
+    data: TrainingData
     seed: int
     checkpoint: Path
+    group: str = "finetune"
 
-    def fit(self, model: PreTrainedModel, trainer: TrainerConfig, loggers: Sequence[Logger] = ()) -> Curve:
+    def fit(
+        self,
+        model: PreTrainedModel,
+        trainer: TrainerConfig,
+        loggers: Sequence[Logger] = (),
+        reft: nn.Module | None = None,
+    ) -> Curve:
         """Returns the learning curve, having trained the parameters that require gradients; a checkpoint has them too.
 
         Called again after a kill, it goes on from the checkpoint and ends with the weights that it would have ended
@@ -51,6 +73,7 @@ class Finetuning:
             model: in the type that it trains in.
             trainer: accelerator, devices and strategy.
             loggers: where the losses go.
+            reft: interventions that are attached to the model, which train instead of it.
 
         Raises:
             InputError: out of memory, or a checkpoint that does not belong here.
@@ -59,8 +82,8 @@ class Finetuning:
         if step >= self.settings.steps:
             return saved_curve(self.checkpoint)
         curve = self._curve(loggers)
-        lightning = self._trainer(model, trainer, curve)
-        module = self._module(model)
+        module = self._module(model, reft)
+        lightning = self._trainer(module, trainer, curve)
         with _repeatable(lightning.strategy.root_device), torch.random.fork_rng(devices=[]):
             try:
                 resumed = str(self.checkpoint) if step else None
@@ -69,28 +92,30 @@ class Finetuning:
                 raise SystemExit(128 + signal.SIGTERM) from stop  # Lightning would leave with 0, as if it had ended
             except torch.OutOfMemoryError as error:
                 raise InputError(
-                    f"finetune.batch_size {self.settings.batch_size}: {lightning.strategy.root_device} is out of "
-                    "memory; give less (and more finetune.accumulate), finetune.gradient_checkpointing=true, or "
-                    "finetune.precision=bf16-true"
+                    f"{self.group}.batch_size {self.settings.batch_size}: {lightning.strategy.root_device} is out of "
+                    f"memory; give less (and more {self.group}.accumulate), {self.group}.gradient_checkpointing=true, "
+                    f"or {self.group}.precision=bf16-true"
                 ) from error
         return curve.rows
 
     def _curve(self, loggers: Sequence[Logger]) -> LearningCurve:
         settings = self.settings
         return LearningCurve(
-            self.windows.held_out,
+            self.data.rows[1],
             size=settings.batch_size,
             accumulate=settings.accumulate,
             is_due=self._is_due,
+            group=self.group,
             loggers=loggers,
         )
 
     def _is_due(self, step: int) -> bool:
         return step % self.settings.save_every == 0 or step == self.settings.steps
 
-    def _trainer(self, model: PreTrainedModel, config: TrainerConfig, curve: LearningCurve) -> Trainer:
+    def _trainer(self, module: CausalLMModule, config: TrainerConfig, curve: LearningCurve) -> Trainer:
         settings = self.settings
-        names = [name for name, weight in model.named_parameters() if weight.requires_grad]
+        names = [name for name, weight in module.named_parameters() if weight.requires_grad]
+        names += [name for name, _ in module.named_buffers() if name.startswith(REFT)]  # what a basis began with
         save = TrainingCheckpoint(self.checkpoint, names, accumulate=settings.accumulate, is_due=self._is_due)
         return make_trainer(
             config,
@@ -106,7 +131,7 @@ class Finetuning:
 
     def _batches(self, step: int, trainer: Trainer) -> TrainingBatches:
         return TrainingBatches(
-            self.windows.train,
+            self.data.rows[0],
             size=self.settings.batch_size,
             count=self.settings.steps * self.settings.accumulate,
             seed=self.seed,
@@ -115,7 +140,7 @@ class Finetuning:
             world=trainer.world_size,
         )
 
-    def _module(self, model: PreTrainedModel) -> CausalLMModule:
+    def _module(self, model: PreTrainedModel, reft: nn.Module | None) -> CausalLMModule:
         settings = self.settings
         if settings.gradient_checkpointing:
             # transformers renamed it in 5.x
@@ -123,7 +148,7 @@ class Finetuning:
             try:
                 enable({"use_reentrant": False})
             except ValueError as error:
-                raise InputError(f"finetune.gradient_checkpointing: {error}") from error
+                raise InputError(f"{self.group}.gradient_checkpointing: {error}") from error
         module = CausalLMModule(
             model.train(),
             learning_rate=settings.learning_rate,
@@ -131,6 +156,8 @@ class Finetuning:
             warmup=settings.warmup,
             schedule=settings.schedule,
         )
+        if reft is not None:
+            module.reft = reft.train()
         module.strict_loading = False  # a checkpoint holds what trains; TrainingCheckpoint sees to it
         return module
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from laser_lit.errors import InputError
 from laser_lit.lit.finetune import next_token_loss
-from laser_lit.lit.windows import Tokens, as_batch
+from laser_lit.lit.windows import Rows
 
 Curve = list[dict[str, float]]
 """A row a step: its number, and the losses by name."""
@@ -24,22 +24,25 @@ class LearningCurve(Callback):
     """Records and logs the loss of every optimizer step, and the loss on the text held out.
 
     Args:
-        held_out: windows (n, length + 1) that are not trained on; may be empty.
-        size: windows a batch, for those.
+        held_out: rows that are not trained on; may be none.
+        size: rows a batch, for those.
         accumulate: batches a step.
         is_due: whether to look at the text held out after a step, counted from 1; it is looked at before the first.
+        group: config group of the settings, for errors.
         loggers: where the numbers go; a resumed training sends them the curve before it too.
     """
 
     def __init__(
         self,
-        held_out: Tokens,
+        held_out: Rows,
         *,
         size: int,
         accumulate: int,
         is_due: Callable[[int], bool],
+        group: str = "finetune",
         loggers: Sequence[Logger] = (),
     ) -> None:
+        self._group = group
         self.rows: Curve = []
         self._held_out, self._size, self._accumulate = held_out, size, accumulate
         self._is_due, self._loggers = is_due, loggers
@@ -75,7 +78,7 @@ class LearningCurve(Callback):
         # Lightning has divided the loss of each batch by their number
         loss = float(trainer.strategy.reduce(torch.stack(self._batches).double().sum(), reduce_op="mean"))
         self._batches, step = [], trainer.global_step
-        _refuse_not_finite("training loss", loss, step)
+        self._refuse_not_finite("training loss", loss, step)
         found = self._validation(trainer, module, step) if self._is_due(step) else {}
         self._add(step, {TRAIN: loss, RATE: self._rate, **found})
 
@@ -83,7 +86,7 @@ class LearningCurve(Callback):
         if not len(self._held_out):
             return {}
         loss = held_out_loss(trainer, module, self._held_out, self._size)
-        _refuse_not_finite("loss on the text held out", loss, step)
+        self._refuse_not_finite("loss on the text held out", loss, step)
         return {VALIDATION: loss}
 
     def _add(self, step: int, numbers: dict[str, float]) -> None:
@@ -91,39 +94,43 @@ class LearningCurve(Callback):
             self.rows.append({"step": step, **numbers})
             self._log(self.rows[-1])
 
+    def _refuse_not_finite(self, name: str, loss: float, step: int) -> None:
+        """Raises an error for a loss that is no number, before a checkpoint of such a step is written."""
+        if math.isfinite(loss):
+            return
+        if not step:
+            raise InputError(
+                f"the {name} is {loss} before the first step; the model does not compute in this precision"
+            )
+        raise InputError(
+            f"the {name} is {loss} at step {step}; give a smaller {self._group}.learning_rate, a longer "
+            f"{self._group}.warmup, or {self._group}.precision=32-true"
+        )
+
     def _log(self, row: dict[str, float]) -> None:
         for logger in self._loggers:
             logger.log_metrics({name: number for name, number in row.items() if name != "step"}, int(row["step"]))
 
 
 @torch.no_grad()
-def held_out_loss(trainer: Trainer, module: LightningModule, windows: Tokens, size: int) -> float:
+def held_out_loss(trainer: Trainer, module: LightningModule, rows: Rows, size: int) -> float:
     """Returns the mean log loss (nats) of a token, in the arithmetic of the training; all processes share the work.
 
     Args:
         trainer: in a training.
         module: a CausalLMModule.
-        windows: (n, length + 1), at least one.
-        size: windows a batch.
+        rows: at least one.
+        size: rows a batch.
     """
-    parts = np.array_split(np.arange(len(windows)), -(-len(windows) // size))
-    total = torch.zeros((), dtype=torch.float64, device=trainer.strategy.root_device)
-    module.model.eval()
+    parts = np.array_split(np.arange(len(rows)), -(-len(rows) // size))
+    total = torch.zeros(2, dtype=torch.float64, device=trainer.strategy.root_device)  # loss, tokens
+    module.eval()
     for part in parts[trainer.global_rank :: trainer.world_size]:
-        batch = {name: tensor.to(total.device) for name, tensor in as_batch(windows[part]).items()}
+        batch = {name: tensor.to(total.device) for name, tensor in rows.batch(part.tolist()).items()}
         with trainer.precision_plugin.forward_context():
-            total += next_token_loss(module.model, batch).double() * len(part)
-    module.model.train()
-    return float(trainer.strategy.reduce(total, reduce_op="sum")) / len(windows)
-
-
-def _refuse_not_finite(name: str, loss: float, step: int) -> None:
-    """Raises an error for a loss that is no number, before a checkpoint of such a step is written."""
-    if math.isfinite(loss):
-        return
-    if not step:
-        raise InputError(f"the {name} is {loss} before the first step; the model does not compute in this precision")
-    raise InputError(
-        f"the {name} is {loss} at step {step}; give a smaller finetune.learning_rate, a longer finetune.warmup, or "
-        "finetune.precision=32-true"
-    )
+            loss = next_token_loss(module.model, batch).double()
+        count = (batch["labels"][:, 1:] >= 0).sum()
+        total += torch.stack([loss * count, count])
+    module.train()
+    summed, tokens = trainer.strategy.reduce(total, reduce_op="sum").tolist()
+    return float(summed / tokens)

@@ -30,13 +30,13 @@ class TrainingCheckpoint(Callback):
 
     Args:
         file: where the checkpoint is.
-        names: the parameters that train.
+        names: what trains, by its names in the module.
         accumulate: batches a step.
         is_due: whether a checkpoint is written after a step, counted from 1.
     """
 
     def __init__(self, file: Path, names: Collection[str], *, accumulate: int, is_due: Callable[[int], bool]) -> None:
-        self._file, self._names = file, frozenset(PREFIX + name for name in names)
+        self._file, self._names = file, frozenset(names)
         self._accumulate, self._is_due = accumulate, is_due
 
     def on_train_batch_end(
@@ -66,9 +66,9 @@ def saved_step(file: Path) -> int:
     return int(_loaded(file)["global_step"]) if file.is_file() else 0
 
 
-def saved_weights(file: Path) -> dict[str, Tensor]:
-    """Returns the trained parameters of a checkpoint, by their names in the model."""
-    return {name.removeprefix(PREFIX): tensor for name, tensor in _loaded(file)["state_dict"].items()}
+def saved_weights(file: Path, prefix: str = PREFIX) -> dict[str, Tensor]:
+    """Returns what a checkpoint's training changed, by the names in the model, or in what else the prefix names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in _loaded(file)["state_dict"].items()}
 
 
 def saved_curve(file: Path) -> Curve:

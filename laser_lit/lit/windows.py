@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +18,39 @@ from laser_lit.scoring.tokens import begins_with_bos, ids_of
 Tokens = NDArray[np.int32]
 
 
+class Rows(Protocol):
+    """What a training draws its batches from."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """Returns some rows as a batch.
+
+        Args:
+            rows: their numbers.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class WindowRows:
+    """Windows as rows of a training.
+
+    Attributes:
+        tokens: (windows, length + 1).
+    """
+
+    tokens: Tokens
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """Returns some windows as a batch: every token but the first of each has a label."""
+        ids = torch.from_numpy(self.tokens[list(rows)].astype(np.int64))  # (batch, length + 1)
+        return {"input_ids": ids, "labels": ids}
+
+
 @dataclass(frozen=True)
 class Windows:
     """Windows of a text.
@@ -29,6 +62,11 @@ class Windows:
 
     train: Tokens
     held_out: Tokens
+
+    @property
+    def rows(self) -> tuple[Rows, Rows]:
+        """What is trained on, and what is held out."""
+        return WindowRows(self.train), WindowRows(self.held_out)
 
 
 def cut_windows(
@@ -101,13 +139,3 @@ def _tiled(ids: Tokens, tokenizer: Any, length: int) -> Tokens:
     n = len(ids) // length
     first = np.full((n, 1), tokenizer.bos_token_id, dtype=np.int32)
     return np.concatenate([first, ids[: n * length].reshape(n, length)], axis=1)
-
-
-def as_batch(windows: Tokens) -> Batch:
-    """Returns windows as the batch that CausalLMModule trains on: every token but the first of each has a label.
-
-    Args:
-        windows: (batch, length + 1).
-    """
-    ids = torch.from_numpy(windows.astype(np.int64))  # (batch, length + 1)
-    return {"input_ids": ids, "labels": ids}

@@ -10,7 +10,7 @@ from tokenizers import processors
 from laser_lit.data.example import TextSet
 from laser_lit.errors import InputError
 from laser_lit.lit.training_batches import TrainingBatches
-from laser_lit.lit.windows import as_batch, cut_windows
+from laser_lit.lit.windows import WindowRows, cut_windows
 from laser_lit.models.load import load_tokenizer
 from laser_lit.scoring.perplexity import encode_windows
 
@@ -115,7 +115,7 @@ def test_too_little_text(plain, n, length, holdout, message):
 def test_one_window_trains_when_nothing_is_held_out(plain):
     windows = cut_windows(TextSet("text", (words(12),), "r"), plain, 10, seed=0, holdout=0.0)
     assert windows.train.shape == (1, 11)
-    batch = as_batch(windows.train)
+    batch = WindowRows(windows.train).batch(range(len(windows.train)))
     assert batch["labels"].tolist() == batch["input_ids"].tolist() == windows.train.tolist()
 
 
@@ -131,7 +131,9 @@ def test_batches_are_a_function_of_their_number(n, size, count, seed, first, wor
     windows = np.arange(n * 3, dtype=np.int32).reshape(n, 3)
 
     def served(first, rank):
-        batches = TrainingBatches(windows, size=size, count=count, seed=seed, first=first, rank=rank, world=world)
+        batches = TrainingBatches(
+            WindowRows(windows), size=size, count=count, seed=seed, first=first, rank=rank, world=world
+        )
         assert len(batches) == count
         return [batch["input_ids"][:, 0].tolist() for batch in batches]
 
@@ -144,7 +146,7 @@ def test_batches_are_a_function_of_their_number(n, size, count, seed, first, wor
 
 def test_epochs_have_orders_of_their_own():
     windows = np.arange(40, dtype=np.int32).reshape(20, 2)
-    batches = TrainingBatches(windows, size=20, count=3, seed=0)
+    batches = TrainingBatches(WindowRows(windows), size=20, count=3, seed=0)
     orders = [batches.rows(number) for number in range(3)]
     assert orders[0] != orders[1] != orders[2]
-    assert orders[0] != TrainingBatches(windows, size=20, count=3, seed=1).rows(0)
+    assert orders[0] != TrainingBatches(WindowRows(windows), size=20, count=3, seed=1).rows(0)

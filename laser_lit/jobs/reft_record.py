@@ -1,0 +1,109 @@
+"""What a training of interventions was and came to: its record, and the table on the terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+from rich.markup import escape
+from rich.padding import Padding
+
+from laser_lit.config import SCHEMA, plain
+from laser_lit.config_reft import ReftConfig
+from laser_lit.data.example import ExampleSet
+from laser_lit.lit.learning_curve import TRAIN, VALIDATION
+from laser_lit.lit.pairs import Pairs
+from laser_lit.lit.trainees import Trainee
+from laser_lit.report.terminal import add_row, plain_table, result_console
+from laser_lit.results.provenance import git_commit, versions
+
+Record = dict[str, Any]
+
+
+def reft_record(
+    examples: ExampleSet,
+    pairs: Pairs,
+    trainee: Trainee,
+    steps: int,
+    curve: Sequence[Mapping[str, float]],
+    config: DictConfig,
+) -> Record:
+    """Returns everything about a training as plain values.
+
+    Args:
+        examples: the data set.
+        pairs: what of it was trained on.
+        trainee: what trained.
+        steps: optimizer steps.
+        curve: a row a step, as `LearningCurve` keeps it.
+        config: the whole training config.
+    """
+    settings: ReftConfig = config.reft
+    return {
+        "schema": SCHEMA,
+        "data": {"name": examples.name, "revision": examples.revision, "split": settings.split, **pairs.counts},
+        "type": settings.type,
+        "interventions": [] if trainee.reft is None else [said.describe() for said in trainee.reft.interventions],
+        "parameters": trainee.parameters,
+        "model_parameters": trainee.total,
+        "steps": steps,
+        "train_loss": _ends(curve, TRAIN),
+        "validation_loss": _ends(curve, VALIDATION),
+        "curve": [dict(row) for row in curve],
+        "shown": [],
+        "versions": versions(),
+        "git": git_commit(),
+        "config": plain(config),
+    }
+
+
+def _ends(rows: Sequence[Mapping[str, float]], name: str) -> dict[str, float | None]:
+    found = [row[name] for row in rows if name in row]
+    return {"first": found[0], "last": found[-1]} if found else {"first": None, "last": None}
+
+
+def result_of(record: Record) -> float:
+    """Returns the last loss on what is held out, or where nothing is, the last training loss."""
+    return float(record["validation_loss" if record["data"]["held_out"] else "train_loss"]["last"])
+
+
+def parameters_line(record: Record) -> str:
+    """Returns what trains, in numbers, as ReFT's walkthrough prints it."""
+    trained, total = record["parameters"], record["model_parameters"]
+    return (
+        f"trainable parameters: {trained:,} || model parameters: {total:,} || trainable %: {100 * trained / total:.4g}"
+    )
+
+
+def print_reft(record: Record, *notes: str) -> None:
+    """Prints what trained, the losses, the answers before and after, and where the folder is.
+
+    Args:
+        record: as from `reft_record`.
+        notes: lines to end with.
+    """
+    data, console = record["data"], result_console()
+    losses = plain_table("Loss, nats a token of the answers")
+    for column in ("", "before", "after"):
+        losses.add_column(column, justify="right" if column else "left")
+    for name, ends in (("held out", record["validation_loss"]), ("training, a step's", record["train_loss"])):
+        add_row(losses, name, *("–" if ends[end] is None else f"{ends[end]:.4f}" for end in ("first", "last")))
+    type, model = escape(record["type"]), escape(record["model"])
+    console.print(f"\n  [bold]{type}[/bold] on [bold]{model}[/bold], trained on {data['name']}", highlight=False)
+    console.print()
+    console.print(Padding(losses, (0, 0, 0, 1)))
+    if record["shown"]:
+        shown = plain_table("Answers before and after")
+        for column in ("prompt", "taught", "before", "after"):
+            shown.add_column(column)
+        for row in record["shown"]:
+            add_row(shown, *(row[name] for name in ("prompt", "taught", "before", "after")))
+        console.print(Padding(shown, (1, 0, 0, 1)))
+    console.print()
+    lines = [
+        parameters_line(record),
+        f"{record['steps']:,} steps on {data['train']:,} examples ({data['split']}), {data['held_out']:,} held out",
+        f"folder: {record['path']}",
+        *notes,
+    ]
+    for line in lines:
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
