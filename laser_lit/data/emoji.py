@@ -1,4 +1,4 @@
-"""Ten questions that are answered in emoji: what a few dozen numbers beside a frozen model can be taught in a minute."""
+"""Ten questions that are answered in emoji: what a few hundred numbers beside a frozen model are taught in seconds."""
 
 import hashlib
 import json
