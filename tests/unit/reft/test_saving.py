@@ -140,8 +140,14 @@ def test_the_folder_has_three_files_and_the_card_says_how(model: nn.Module, tmp_
     assert "| 0, 1 | `block_output` | loreft | 2 | f1+l1 | all |" in card
 
 
-def test_the_card_of_a_folder_keeps_its_path_private(model: nn.Module, tmp_path: Path) -> None:
-    save_reft(Reft.on(model, [Intervention(layer=0)], id=str(tmp_path)), tmp_path / "saved")
+@pytest.mark.parametrize("relative", [False, True])
+def test_the_card_of_a_folder_keeps_its_path_private(
+    relative: bool, model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path.parent)  # where the folder's name reads like an id of the hub
+    save_reft(
+        Reft.on(model, [Intervention(layer=0)], id=tmp_path.name if relative else str(tmp_path)), tmp_path / "saved"
+    )
     card = (tmp_path / "saved" / "README.md").read_text(encoding="utf-8")
     assert "base_model" not in card
     assert str(tmp_path) not in card
