@@ -83,8 +83,11 @@ class Places:
         Args:
             model: the model.
             matrices: its map.
+
+        Raises:
+            InputError: the model does not read tokens.
         """
-        self.model, self.matrices = model, matrices
+        self.model, self.matrices, self.reader = model, matrices, token_reader(model)
         self.part = "encoder" if "encoder" in matrices.layers else None
         self.count = matrices.layers[self.part]
         self._modules = dict(model.named_modules())
@@ -194,7 +197,23 @@ class Places:
         path, side = found.groups()
         if path not in self._modules:
             raise unknown_name("module", path, self._modules)
-        return Place(component, path, side, _probed(self.model, self._modules[path], component, side))
+        return Place(component, path, side, _probed(self.reader, self._modules[path], component, side))
+
+
+def token_reader(model: Any) -> nn.Module:
+    """Returns what reads a model's tokens: its encoder, where it has one beside a decoder, else the model.
+
+    Raises:
+        InputError: the model reads something else.
+    """
+    reads = getattr(model, "main_input_name", "input_ids")
+    if reads != "input_ids":
+        raise InputError(
+            f"{type(model).__name__} reads {reads}: interventions are at the tokens of prompts, so they need a model "
+            "that reads input_ids"
+        )
+    reader: nn.Module = model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model
+    return reader
 
 
 def _probed(model: nn.Module, module: nn.Module, name: str, side: str) -> int:
