@@ -14,7 +14,7 @@ CHECKS := "-m ruff check ." "-m ruff format --check ." "-m mypy" tests/house/lim
 PYTEST := $(RUN) -m pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format lock clean
+.PHONY: help install demo demo-reft test test-slow lint format lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -23,6 +23,13 @@ install: $(STAMP) ## set up the environment and nothing else
 
 demo: $(STAMP) ## train the built-in model where it is missing, then evaluate it with and without LASER
 	@$(RUN) evaluate.py
+
+# A trained Llama of 260 thousand parameters, tinystories-260k; any other folder in transformers' format does too.
+SHARED := $(or $(LASER_LIT_SHARED),../shared)
+MODEL  ?= $(SHARED)/checkpoints/tinystories-260k
+
+demo-reft: $(STAMP) ## train ReFT's ten emoji examples on the model of MODEL=DIR
+	@$(RUN) train.py experiment=emoji model=local model.path=$(MODEL) reft.layer=0 reft.learning_rate=2e-2 trainer=cpu
 
 test: $(STAMP) ## the fast tests
 	@$(PYTEST) -m "not slow and not browser"

@@ -74,6 +74,14 @@ def parameters_line(record: Record) -> str:
     )
 
 
+def _course(curve: Sequence[Mapping[str, float]], points: int = 10) -> str:
+    """Returns the training loss at some steps from the first to the last, as text."""
+    rows = [row for row in curve if TRAIN in row]
+    count = min(points, len(rows))
+    chosen = [rows[round(i * (len(rows) - 1) / max(1, count - 1))] for i in range(count)]
+    return " · ".join(f"{row['step']:,.0f} {row[TRAIN]:.4g}" for row in chosen)
+
+
 def print_reft(record: Record, *notes: str) -> None:
     """Prints what trained, the losses, the answers before and after, and where the folder is.
 
@@ -101,6 +109,7 @@ def print_reft(record: Record, *notes: str) -> None:
     console.print()
     lines = [
         parameters_line(record),
+        f"loss by step: {_course(record['curve'])}",
         f"{record['steps']:,} steps on {data['train']:,} examples ({data['split']}), {data['held_out']:,} held out",
         f"folder: {record['path']}",
         *notes,
