@@ -50,6 +50,19 @@ class Batch:
         """Tokens to generate, 0 for a batch whose logits are read."""
         return self.requests[0].max_new_tokens
 
+    @property
+    def prompt_mask(self) -> Tensor:
+        """Where a causal model's prompts are, (B, L) of bools: each sequence up to the first position that is read.
+
+        An answer that is teacher forced begins after it. A prompt that is to be continued is prompt as a whole; of a
+        window of text it is what is not scored, and the one token that the first scored one is predicted from.
+        """
+        attended = self.attention_mask.bool()
+        if self.max_new_tokens:
+            return attended
+        places = torch.arange(attended.shape[1], device=attended.device)  # (L,)
+        return attended & (places <= self.columns[self.firsts, None])
+
     def to(self, device: torch.device | str) -> "Batch":
         """Returns the batch with its tensors on the device."""
         names = ("input_ids", "attention_mask", "position_ids", "rows", "columns", "slots", "targets", "firsts")

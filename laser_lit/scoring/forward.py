@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from laser_lit.errors import InputError
+from laser_lit.reft.prompt import prompts
 from laser_lit.scoring.batches import Batch
 from laser_lit.scoring.generate import continuations
-from laser_lit.scoring.inputs import input_device, model_inputs
+from laser_lit.scoring.inputs import input_device, is_masked, model_inputs
 from laser_lit.scoring.request import RequestScore
 
 MAX_LOGITS = 2**27
@@ -116,11 +117,14 @@ def _scores(
 def read_logits(model: Any, batch: Batch) -> Tensor:
     """Returns the logits (R, vocabulary) at the positions that the batch reads, in the model's dtype.
 
+    Interventions that are attached work at the prompts' tokens; to a masked model, all of a sequence is prompt.
+
     Args:
         model: the language model.
         batch: on the model's input device.
     """
-    with _only_reads(model, batch) as gathered:
+    prompt = batch.attention_mask.bool() if is_masked(model) else batch.prompt_mask
+    with prompts(prompt), _only_reads(model, batch) as gathered:
         logits = model(**model_inputs(model, batch)).logits
     if gathered:
         return logits[0]

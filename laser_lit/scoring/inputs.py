@@ -23,12 +23,17 @@ def model_kind(model: nn.Module) -> Literal["causal", "masked"]:
             f"{type(inner).__name__} is a sequence-to-sequence model, which is not scored; "
             "use a causal or a masked language model"
         )
-    name = type(inner).__name__
-    if name.endswith("ForMaskedLM"):
+    if is_masked(model):
         return "masked"
     if _head(inner) is None:
+        name = type(inner).__name__
         raise InputError(f"{name} has no language-model head; load it as a causal or a masked language model")
     return "causal"
+
+
+def is_masked(model: nn.Module) -> bool:
+    """Returns whether the model predicts masked tokens, from both sides."""
+    return type(_inner(model)).__name__.endswith("ForMaskedLM")
 
 
 def context_length(model: nn.Module) -> int | None:
