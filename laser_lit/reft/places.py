@@ -77,7 +77,7 @@ class Place:
 class Places:
     """Finds the places of one model."""
 
-    def __init__(self, model: nn.Module, matrices: MatrixMap) -> None:
+    def __init__(self, model: Any, matrices: MatrixMap) -> None:
         """Reads the blocks off the matrix map.
 
         Args:
@@ -134,6 +134,8 @@ class Places:
             return Place(name, self._blocks[layer], component[6:], self._width(width, "input"))
         if component in _OF_MATRIX:
             matrix, side = _OF_MATRIX[component]
+            if component in ("query_output", "key_output") and getattr(self.model.config, "share_att_key", False):
+                raise InputError(f"{name}: the same projection makes relative positions here; take attention_input")
             return self._at_matrix(name, self._handle(layer, matrix), side)
         matrix = "q_proj" if component == "attention_input" else "fc_in"
         return self._at_input(name, layer, matrix)
