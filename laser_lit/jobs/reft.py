@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from laser_lit.config import config_hash
 from laser_lit.config_finetune import FinetuneConfig
 from laser_lit.config_reft import ReftConfig
-from laser_lit.data.example import Example, ExampleSet
-from laser_lit.data.registry import load_data
+from laser_lit.data.example import ExampleSet
+from laser_lit.data.registry import fit_tokenizer, load_data
 from laser_lit.data.split import split
 from laser_lit.errors import InputError
 from laser_lit.files import check_new_folder, new_folder
@@ -33,6 +33,7 @@ from laser_lit.jobs.training import (
     trainings_folder,
 )
 from laser_lit.lit.finetuning import Finetuning
+from laser_lit.lit.learning_curve import Curve
 from laser_lit.lit.pairs import Pairs, training_pairs
 from laser_lit.lit.trained_model import RECORD
 from laser_lit.lit.trainees import Trainee, make_trainee
@@ -40,10 +41,11 @@ from laser_lit.lit.trainer import make_trainer
 from laser_lit.models.content import content_hash
 from laser_lit.models.finite import refuse_not_finite
 from laser_lit.models.load import load_tokenizer, load_weights
-from laser_lit.scoring.batches import collate, pad_token
+from laser_lit.scoring.batches import collate
 from laser_lit.scoring.generate import continuations
 from laser_lit.scoring.inputs import context_length, input_device, model_kind
 from laser_lit.scoring.request import Request
+from laser_lit.scoring.tokens import cut_left
 from laser_lit.tasks.language import model_id
 
 _NO_MATTER = ("name", "path", "strength", "epochs", "show", "new_tokens", "save_every")
@@ -61,16 +63,17 @@ def run(config: DictConfig) -> float:
     examples = _examples(config)
     ensure_built_in(config)
     model, tokenizer = _load(config, settings)
+    examples = fit_tokenizer(examples, config.data, tokenizer)
     pairs, rows = _pairs(config, settings, examples, model, tokenizer)
     base = None if Path(config.model.path).exists() else config.model.revision
-    content = content_hash(model)
+    about = _about(model)
     trainee = make_trainee(model, settings, config.seed, str(config.model.path), base)
     lead = make_trainer(config.trainer)
     plan = _plan(settings, len(pairs.train), lead.world_size)
     folder = trainings_folder(config) / config_hash(
-        _decides(settings, plan, content, pairs, config.seed, lead.world_size)
+        _decides(settings, plan, about, pairs, config.seed, lead.world_size)
     )
-    name = f"{folder_name(config)}-{settings.type}"
+    name = f"{folder_name(config)}-{trainee.type}"
     target = (folder / name if settings.path is None else Path(settings.path)).resolve()
     record = finished(folder, target)
     if record is not None:
@@ -79,13 +82,16 @@ def run(config: DictConfig) -> float:
         return result_of(record)
     check_new_folder("reft.path", target)
     training = Finetuning(plan, pairs, config.seed, folder / CHECKPOINT, "reft")
-    shown = [examples.examples[row] for row in rows[: settings.show]]
-    if not lead.is_global_zero:
-        return result_of(_trained(config, trainee, training, examples, [])[0])
+    if not lead.is_global_zero:  # the first process alone reads the checkpoint, which it removes in the end
+        with trainee.attached():
+            curve = training.fit(trainee.model, config.trainer, (), trainee.reft)
+        return result_of(reft_record(examples, pairs, trainee, plan.steps, curve, config))
     with alone(folder):
         announce(training)
         loggers = training_loggers(config)
-        record, answers = _trained(config, trainee, training, examples, shown, tokenizer, loggers)
+        shown = _Shown(examples, rows[: settings.show], pairs, tokenizer, settings.new_tokens)
+        curve, answers = _trained(config, trainee, training, shown, loggers)
+        record = reft_record(examples, pairs, trainee, plan.steps, curve, config)
         record |= {"model": model_id(config.model), "hash": folder.name, "path": str(target), "shown": answers}
         _publish(target, trainee, record)
         finish_training(config, folder, record, loggers, print_reft)
@@ -127,6 +133,11 @@ def _pairs(
     limit, length = context_length(model), settings.max_length
     if length is not None and limit is not None and length > limit:
         raise InputError(f"reft.max_length {length}: model {model_id(config.model)} takes at most {limit} tokens")
+    if limit is not None and settings.show and settings.new_tokens >= limit:
+        raise InputError(
+            f"reft.new_tokens {settings.new_tokens}: leaves no room for a prompt in the {limit} tokens that model "
+            f"{model_id(config.model)} takes"
+        )
     halves = split(examples, seed=config.seed, limit=config.data.limit)
     rows = sorted(halves.validation if settings.split == "validation" else halves.validation + halves.test)
     train, held_out = rows, list[int]()
@@ -156,51 +167,73 @@ def _plan(settings: ReftConfig, examples: int, processes: int) -> FinetuneConfig
     )
 
 
+def _about(model: PreTrainedModel) -> dict[str, Any]:
+    """Returns what the base is: its weights, and what is made of them."""
+    about = ("_name_or_path", "transformers_version", "dtype", "architectures")
+    shape = {name: str(value) for name, value in model.config.to_diff_dict().items() if name not in about}
+    return {"model": content_hash(model), "architecture": shape}
+
+
 def _decides(
-    settings: ReftConfig, plan: FinetuneConfig, content: str, pairs: Pairs, seed: int, processes: int
+    settings: ReftConfig, plan: FinetuneConfig, about: dict[str, Any], pairs: Pairs, seed: int, processes: int
 ) -> dict[str, Any]:
     """Returns everything that decides what is trained."""
     said = {name: value for name, value in asdict(settings).items() if name not in _NO_MATTER}
     digest = xxhash.xxh3_128_hexdigest(repr((pairs.train, pairs.held_out)).encode())
-    return {"reft": said, "steps": plan.steps, "model": content, "pairs": digest, "seed": seed, "processes": processes}
+    return {"reft": said, "steps": plan.steps, **about, "pairs": digest, "seed": seed, "processes": processes}
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Prompts that are answered before and after a training.
+
+    Attributes:
+        examples: the data set.
+        rows: numbers of the examples, the first ones of those trained on.
+        pairs: what is trained on.
+        tokenizer: the model's.
+        new_tokens: tokens of an answer.
+    """
+
+    examples: ExampleSet
+    rows: Sequence[int]
+    pairs: Pairs
+    tokenizer: Any
+    new_tokens: int
+
+    def answers(self, model: Any) -> list[str]:
+        """Returns the greedy answers to the prompts as they were trained on, their beginning cut where it must be."""
+        if not self.rows:
+            return []
+        limit = context_length(model)
+        prompts = [list(pair.prompt) for pair in self.pairs.train[: len(self.rows)]]
+        if limit is not None:
+            prompts = [cut_left(self.tokenizer, ids, limit - self.new_tokens)[0] for ids in prompts]
+        asked = [Request(n, "generate", tuple(ids), max_new_tokens=self.new_tokens) for n, ids in enumerate(prompts)]
+        batch = collate(asked, range(len(asked)), self.pairs.pad_id).to(input_device(model))
+        return [str(self.tokenizer.decode(ids, skip_special_tokens=True)) for ids in continuations(model, batch)]
+
+    def rows_of(self, before: Sequence[str], after: Sequence[str]) -> list[dict[str, str]]:
+        """Returns prompt, what is taught and both answers, as the record keeps them."""
+        asked = [self.examples.examples[row] for row in self.rows]
+        return [
+            {"prompt": one.prompt, "taught": one.completion or one.answer, "before": first, "after": last}
+            for one, first, last in zip(asked, before, after, strict=True)
+        ]
 
 
 def _trained(
-    config: DictConfig,
-    trainee: Trainee,
-    training: Finetuning,
-    examples: ExampleSet,
-    shown: Sequence[Example],
-    tokenizer: Any = None,
-    loggers: Sequence[Any] = (),
-) -> tuple[Record, list[dict[str, str]]]:
-    """Returns the record of a training, and some prompts as they were answered before and after it."""
-    settings: ReftConfig = config.reft
-    before = _answers(trainee.model, tokenizer, shown, settings.new_tokens)  # a LoRA begins at 0
+    config: DictConfig, trainee: Trainee, training: Finetuning, shown: _Shown, loggers: Sequence[Any]
+) -> tuple[Curve, list[dict[str, str]]]:
+    """Returns the curve of a training, and some prompts as they were answered before and after it."""
+    before = shown.answers(trainee.model)  # a LoRA begins at 0
     with trainee.attached():
         curve = training.fit(trainee.model, config.trainer, loggers, trainee.reft)
         trainee.take(training.checkpoint)
         trainee.model.eval()
         if trainee.reft is not None:
             trainee.reft.eval()
-        after = _answers(trainee.model, tokenizer, shown, settings.new_tokens)
-    data: Any = training.data
-    record = reft_record(examples, data, trainee, training.settings.steps, curve, config)
-    answers = [
-        {"prompt": asked.prompt, "taught": asked.completion or asked.answer, "before": first, "after": last}
-        for asked, first, last in zip(shown, before, after, strict=True)
-    ]
-    return record, answers
-
-
-def _answers(model: Any, tokenizer: Any, shown: Sequence[Example], new_tokens: int) -> list[str]:
-    """Returns the greedy answers to some prompts."""
-    if not shown:
-        return []
-    pairs = training_pairs(ExampleSet("shown", "generate", tuple(shown), ""), range(len(shown)), (), tokenizer, None)
-    asked = [Request(n, "generate", pair.prompt, max_new_tokens=new_tokens) for n, pair in enumerate(pairs.train)]
-    batch = collate(asked, range(len(asked)), pad_token(tokenizer)).to(input_device(model))
-    return [str(tokenizer.decode(ids, skip_special_tokens=True)) for ids in continuations(model, batch)]
+        return curve, shown.rows_of(before, shown.answers(trainee.model))
 
 
 def _publish(target: Path, trainee: Trainee, record: Record) -> None:

@@ -41,7 +41,7 @@ def reft_record(
     return {
         "schema": SCHEMA,
         "data": {"name": examples.name, "revision": examples.revision, "split": settings.split, **pairs.counts},
-        "type": settings.type,
+        "type": trainee.type,
         "interventions": [] if trainee.reft is None else [said.describe() for said in trainee.reft.interventions],
         "parameters": trainee.parameters,
         "model_parameters": trainee.total,

@@ -117,7 +117,8 @@ def _pair(examples: ExampleSet, example: Example, tokenizer: Any, max_length: in
         if len(answer) >= max_length:
             raise InputError(
                 f"example {example.id} of {examples.name}: its answer has {len(answer)} tokens, which leaves no room "
-                f"for a prompt in {max_length}; raise reft.max_length or leave the example out"
+                f"for a prompt in {max_length}; raise reft.max_length, or leave long answers out with "
+                "data.max_answer_tokens=N"
             )
         ids, _ = cut_left(tokenizer, ids, max_length - len(answer))
     return Pair(tuple(ids), tuple(answer))

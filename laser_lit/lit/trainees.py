@@ -1,5 +1,6 @@
 """What trains in place of the model: interventions on its hidden states, or a LoRA of peft."""
 
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ class Trainee:
     model: Any
     reft: Reft | None
     total: int
+
+    @property
+    def type(self) -> str:
+        """What trains: the types of the interventions, or lora."""
+        return LORA if self.reft is None else "+".join(dict.fromkeys(said.type for said in self.reft.interventions))
 
     @property
     def parameters(self) -> int:
@@ -121,7 +127,9 @@ def _with_lora(model: PreTrainedModel, settings: ReftConfig, id: str, revision: 
         base_model_name_or_path=id,
         revision=revision,
     )
-    return get_peft_model(model, config)
+    with warnings.catch_warnings():  # peft asks transformers for an attribute by its old name
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*", FutureWarning)
+        return get_peft_model(model, config)
 
 
 def _modules(model: nn.Module, handles: Sequence[MatrixHandle]) -> list[str]:
