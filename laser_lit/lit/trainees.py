@@ -69,7 +69,7 @@ class Trainee:
         if self.reft is not None:
             save_reft(self.reft.eval(), folder)
         else:
-            self.model.save_pretrained(folder)
+            self.model.save_pretrained(folder, save_embedding_layers=False)  # else peft asks the hub about the base
 
 
 def make_trainee(model: PreTrainedModel, settings: ReftConfig, seed: int, id: str, revision: str | None) -> Trainee:
@@ -87,11 +87,12 @@ def make_trainee(model: PreTrainedModel, settings: ReftConfig, seed: int, id: st
     """
     total = sum(parameter.numel() for parameter in model.parameters())
     model.requires_grad_(False)
-    if settings.type == LORA:
-        with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):
+        if settings.type == LORA:
             torch.manual_seed(seed)
             return Trainee(_with_lora(model, settings, id, revision), None, total)
-    return Trainee(model, Reft.on(model, interventions_of(settings), seed=seed, id=id, revision=revision), total)
+        reft = Reft.on(model, interventions_of(settings), seed=seed, id=id, revision=revision)
+        return Trainee(model, reft, total)
 
 
 def interventions_of(settings: ReftConfig) -> list[Intervention]:
@@ -124,12 +125,13 @@ def _with_lora(model: PreTrainedModel, settings: ReftConfig, id: str, revision: 
         target_modules=_modules(model, handles),
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
         task_type="CAUSAL_LM",
-        base_model_name_or_path=id,
         revision=revision,
     )
     with warnings.catch_warnings():  # peft asks transformers for an attribute by its old name
         warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*", FutureWarning)
-        return get_peft_model(model, config)
+        made = get_peft_model(model, config)
+    made.peft_config["default"].base_model_name_or_path = id  # peft takes the model's own word for it
+    return made
 
 
 def _modules(model: nn.Module, handles: Sequence[MatrixHandle]) -> list[str]:
