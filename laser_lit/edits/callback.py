@@ -1,6 +1,7 @@
 """A stack under Lightning: on for a test, off afterwards."""
 
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
@@ -18,6 +19,8 @@ class LaserCallback(Callback):
 
     Attributes:
         stack: what is applied; may be set between runs; None applies nothing.
+        within: makes a context that is entered when the stack is on, and left before it is taken back; may be set
+            between runs.
         rows: what the last run applied.
     """
 
@@ -34,6 +37,7 @@ class LaserCallback(Callback):
         self.stack = stack
         self.model = model
         self.offload = offload
+        self.within: Callable[[], AbstractContextManager[object]] | None = None
         self.rows: list[AppliedEdit] = []
         self._context: ExitStack | None = None
 
@@ -65,12 +69,13 @@ class LaserCallback(Callback):
     def _enter(self, pl_module: LightningModule) -> None:
         self._leave()
         self.rows = []
-        if self.stack is None:
-            return
         model = self.model if self.model is not None else getattr(pl_module, "model", pl_module)
-        context = ExitStack()
-        self.rows = context.enter_context(self.stack.applied(model, self.offload))
-        self._context = context
+        with ExitStack() as context:
+            if self.stack is not None:
+                self.rows = context.enter_context(self.stack.applied(model, self.offload))
+            if self.within is not None:
+                context.enter_context(self.within())
+            self._context = context.pop_all()
 
     def _leave(self) -> None:
         context, self._context = self._context, None

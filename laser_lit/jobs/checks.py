@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from laser_lit.data.split import MODES
 from laser_lit.errors import InputError, unknown_name
+from laser_lit.jobs.check_adapter import check_adapter
 from laser_lit.jobs.check_search import check_search
 from laser_lit.jobs.export import check_export
 from laser_lit.lit.trainer import make_trainer
@@ -39,6 +40,7 @@ def check_evaluation(config: DictConfig) -> None:
         if value not in allowed:
             raise unknown_name(name, value, allowed)
     check_model(config)
+    check_adapter(config)
     check_search(config, _check_processes(config))
     check_export(config)
     for name in ("results", "output"):

@@ -1,27 +1,25 @@
-"""Any task under one stack: base and LASER on both splits, controls, record, report, loggers."""
+"""Any task under one stack, with or without an adapter: scores on both splits, controls, record, report, loggers."""
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from omegaconf import DictConfig
 
 from laser_lit.config import config_hash, plain
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
+from laser_lit.jobs.adapted import decides, reft_notes, reft_result
 from laser_lit.jobs.calibration import calibrated
 from laser_lit.jobs.controls import check_controls, scored_controls, wants_controls
 from laser_lit.jobs.export import check_exported, check_smaller, export
 from laser_lit.jobs.laser import ConfiguredStack
+from laser_lit.jobs.scores import Scores, gain_over, score_both
 from laser_lit.jobs.search import is_shard, search, shard_done
 from laser_lit.jobs.write import save_stack, write_results
+from laser_lit.reft.adapter import Adapter
 from laser_lit.results import record as records
-from laser_lit.results.compare import compare
 from laser_lit.results.provenance import git_commit, versions
 from laser_lit.results.record import Control, Record, SplitResult, StackSource
 from laser_lit.results.store import ResultsStore
@@ -31,37 +29,14 @@ NEW = ("decomposition", "blocks", "calibration")
 """Of an edit, left out of hashes where there is none, so that older hashes hold."""
 
 
-@dataclass
-class Scores:
-    """Per-example tables of one run.
-
-    Attributes:
-        base: by split.
-        laser: by split; empty without edits.
-        test_opened: how often the test split has been scored so far.
-        seconds: wall time by phase.
-    """
-
-    base: dict[str, pd.DataFrame] = field(default_factory=dict)
-    laser: dict[str, pd.DataFrame] = field(default_factory=dict)
-    test_opened: int | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def timed(self, phase: str) -> Iterator[None]:
-        """Adds the time spent inside to a phase."""
-        start = time.perf_counter()
-        yield
-        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
-
-
-def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig) -> float:
-    """Returns the validation objective under the stack; this process writes the record if it is the one that writes.
+def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig, adapter: Adapter | None = None) -> float:
+    """Returns the validation objective under the stack and the adapter; the process that writes writes the record.
 
     Args:
         task: what is scored.
         laser: the edits; None where `search=` chooses them.
         config: the whole evaluation config.
+        adapter: what the model is scored with besides, without a search.
     """
     store = ResultsStore(results_folder(config, task))
     check_exported(task, config)
@@ -78,23 +53,22 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig) -> f
     with_controls = wants_controls(task, laser.stack, controls_wanted)
     edits = [] if laser.stack is None else laser.stack.resolve(task.matrices)
     check_smaller(edits, config)
-    content = task.content()
-    scores = score_both(task, laser.stack, store, content)
+    if adapter is not None:
+        adapter.check(task.model)
+    scores = score_both(task, laser.stack, store, task.content(), adapter)
     controls: tuple[Control, ...] = ()
     if with_controls and laser.stack is not None:
         with scores.timed("controls"):
             controls = scored_controls(task, laser.stack, edits)
-    objective = task.objective((scores.laser or scores.base)["validation"])
     if task.writes:
-        record = _record(task, laser, edits, scores, config, content, controls)
+        record = _record(task, laser, edits, scores, config, controls, adapter)
         if found is not None:
             record = replace(record, search=found.record, seconds={"search": found.seconds, **record.seconds})
-        tables = {split: (scores.base[split], scores.laser.get(split)) for split in SPLITS}
-        write_results(record, tables, laser.stack, edits, config, None if found is None else found.cells)
+        write_results(record, scores, laser.stack, edits, config, None if found is None else found.cells)
         if found is not None and laser.stack is not None:
             save_stack(store.folder, record, laser.stack, edits)
         export(task, laser, record, config)
-    return objective
+    return task.objective(scores.most_edited["validation"])
 
 
 def results_folder(config: DictConfig, task: Task) -> Path:
@@ -104,34 +78,14 @@ def results_folder(config: DictConfig, task: Task) -> Path:
     return Path("results") / config.task.name / task.id.replace("/", "--") / config.data.name
 
 
-def score_both(task: Task, stack: Stack | None, store: ResultsStore, content: dict[str, Any]) -> Scores:
-    """Returns the tables of base and stack on both splits.
-
-    The base is scored once a model, data set and split, whatever the edits; several processes always score it, so that
-    none of them waits for another that found it on disk.
-    """
-    scores = Scores()
-    for split in SPLITS:
-        if split == "test" and task.writes:
-            scores.test_opened = store.open_test(config_hash(content))
-        with scores.timed("base"):
-            key = config_hash({**content, "part": split})
-            base = partial(task.score, None, split)
-            scores.base[split] = base() if task.processes > 1 else store.base_table(key, base)
-        if stack is not None:
-            with scores.timed("laser"):
-                scores.laser[split] = task.score(stack, split)
-    return scores
-
-
 def _record(
     task: Task,
     laser: ConfiguredStack,
     edits: Sequence[AppliedEdit],
     scores: Scores,
     config: DictConfig,
-    content: dict[str, Any],
     controls: tuple[Control, ...],
+    adapter: Adapter | None,
 ) -> Record:
     results = {split: _split_result(task, scores, split, config.seed) for split in SPLITS}
     source = (
@@ -145,13 +99,14 @@ def _record(
         edits=tuple(recorded(edit) for edit in edits),
         test=results["test"],
         validation=results["validation"],
-        config_hash=config_hash({**content, **_named(laser.stack, edits)}),
+        config_hash=config_hash({**task.content(), **_named(laser.stack, edits), **decides(adapter)}),
         stack=source,
+        reft=None if adapter is None else reft_result(task, adapter, scores, config),
         controls=controls,
         test_opened=scores.test_opened,
         device=task.device,
         seed=config.seed,
-        warnings=tuple(laser.notes),
+        warnings=(*laser.notes, *(() if adapter is None else reft_notes(adapter, scores, config))),
         seconds=scores.seconds,
         versions=versions(),
         git=git_commit(),
@@ -164,9 +119,7 @@ def _split_result(task: Task, scores: Scores, split: str, seed: int) -> SplitRes
     if not scores.laser:
         return SplitResult(task.metrics(base))
     laser = scores.laser[split]
-    text = base["correct"].isna().all()
-    weight = "weight" if "weight" in base.columns else "n_tokens" if text else None
-    return SplitResult(task.metrics(base), task.metrics(laser), compare(base, laser, weight=weight, seed=seed))
+    return SplitResult(task.metrics(base), task.metrics(laser), gain_over(base, laser, seed))
 
 
 def _named(stack: Stack | None, edits: Sequence[AppliedEdit]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from laser_lit.config import plain
 from laser_lit.errors import InputError
 from laser_lit.jobs.built_in import ensure_built_in
+from laser_lit.jobs.check_adapter import check_adapter
 from laser_lit.report.scan_figures import scan_figures
 from laser_lit.report.scan_page import write_scan_page
 from laser_lit.report.scan_summary import render_summary
@@ -31,6 +32,7 @@ def run(config: DictConfig) -> float:
     Raises:
         InputError: for a model without a place, or values of `spectral` that cannot be meant.
     """
+    check_adapter(config)
     settings = config.spectral
     unfrozen.check_percent(settings.percent)
     path, name = _model(config)

@@ -1,6 +1,6 @@
 """What a finished run leaves behind: the files of its folder, the terminal's table, the loggers' entries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
+from laser_lit.jobs.scores import Scores
 from laser_lit.lit.loggers import finish_loggers, make_loggers
 from laser_lit.report.html import write_report
 from laser_lit.report.tables import render_result
@@ -22,7 +23,7 @@ from laser_lit.results.record import Record
 
 def write_results(
     record: Record,
-    tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame | None]],
+    scores: Scores,
     stack: Stack | None,
     edits: Sequence[AppliedEdit],
     config: DictConfig,
@@ -32,7 +33,7 @@ def write_results(
 
     Args:
         record: of the run.
-        tables: per split the per-example tables of base and LASER.
+        scores: the per-example tables.
         stack: what was applied; None for the base alone.
         edits: the stack as resolved.
         config: the whole evaluation config.
@@ -42,13 +43,17 @@ def write_results(
     manifest = None if stack is None else save_stack(folder, record, stack, edits)
     if cells is not None:
         write_cells(cells, folder / CELLS)
-    predictions = predictions_table(tables)
+    tables = {split: (base, scores.laser.get(split)) for split, base in scores.base.items()}
+    named = {"reft": scores.reft, "laser_reft": scores.laser_reft}
+    more = {split: {name: found[split] for name, found in named.items() if found} for split in tables}
+    predictions = predictions_table(tables, more)
     write_predictions(predictions, folder / "predictions.parquet")
     record.save(folder / "result.json")
     write_report(folder, record, predictions)
     console = result_console()
     console.print(render_result(record, folder, cells))  # before W&B, which may be slow
     how = config.laser.name if record.search is None else f"search {record.search.driver}"
+    how += f" + {record.reft.kind}" if record.reft else ""
     loggers = make_loggers(config.logger, folder, f"{record.model['id']} {record.data['name']} {how}")
     for logger in loggers:
         if isinstance(logger, CSVLogger):

@@ -1,11 +1,15 @@
 """What a reader must know, drawn from the record alone: the headline, the gains and everything that qualifies them."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from laser_lit.report.search import no_candidate
+from laser_lit.report.variants import Variant, variants
 from laser_lit.report.wording import counted, interval, matrix_name, p_value, signed, value, what_was_done
 from laser_lit.results.compare import Gain
 from laser_lit.results.record import Record, SplitResult
+from laser_lit.results.reft_result import ReftResult
 
 SAMPLE = 0.05
 """Level at which the headline calls a gain more than chance."""
@@ -41,6 +45,8 @@ def headline(record: Record) -> str:
         record: of the run.
     """
     gain, base, laser = record.test.gain, record.test.base, record.test.laser
+    if record.reft is not None:
+        return _reft_headline(record, record.reft)
     if gain is None or laser is None:
         key, share = ("accuracy", True) if base.get("accuracy") is not None else ("perplexity", False)
         nobody = no_candidate(record)
@@ -48,7 +54,22 @@ def headline(record: Record) -> str:
         return f"{vain}The model as it is: test {key} {value(base.get(key), share)} over {base.get('n', 0):,} examples."
     done = what_was_done(record)
     searched_loss = record.search is not None and record.search.objective == "log_loss"
-    if gain.accuracy is not None and not searched_loss:
+    return gain_sentence(f"{done[0].upper()}{done[1:]}", base, laser, gain, searched_loss)
+
+
+def gain_sentence(
+    done: str, base: Mapping[str, Any], laser: Mapping[str, Any], gain: Gain, by_loss: bool = False
+) -> str:
+    """Returns what came of something on test in one sentence.
+
+    Args:
+        done: what was done, as the sentence begins.
+        base: metrics without it.
+        laser: metrics with it.
+        gain: of the latter over the former.
+        by_loss: whether log loss counts though there is an accuracy.
+    """
+    if gain.accuracy is not None and not by_loss:
         moved = f"test accuracy {value(base['accuracy'], True)} → {value(laser['accuracy'], True)}"
         size, bounds, p = f"{signed(gain.accuracy, True)} points", interval(gain.ci95, True), gain.p
     else:
@@ -58,9 +79,28 @@ def headline(record: Record) -> str:
         size = f"log loss gain {'unknown' if gain.log_loss is None else signed(gain.log_loss, False)}"
         bounds, p = interval(gain.log_loss_ci95, False), gain.log_loss_p
     chance = "" if p is None or p <= SAMPLE else f" That is within chance.{_loss_moved(gain)}"
-    return (
-        f"{done[0].upper()}{done[1:]}: {moved}, {size} (95 % interval {bounds}, {p_value(p)}; {counted(gain)}).{chance}"
-    )
+    return f"{done}: {moved}, {size} (95 % interval {bounds}, {p_value(p)}; {counted(gain)}).{chance}"
+
+
+def _reft_headline(record: Record, reft: ReftResult) -> str:
+    base, *others = variants(record)
+    edits = f"{what_was_done(record)} + " if record.edits else ""
+    done = f"{edits}{what_it_is(reft)}"
+    last = others[-1]
+    if last.gain is None:
+        return f"{done}: no gain is on record."
+    return gain_sentence(f"{done[0].upper()}{done[1:]}", base.metrics, last.metrics, last.gain)
+
+
+def what_it_is(reft: ReftResult) -> str:
+    """Returns an adapter in a phrase: "ReFT (loreft, 4,096 parameters)".
+
+    Args:
+        reft: of the record.
+    """
+    types = "" if reft.kind == "LoRA" else f"{', '.join(reft.types)}, "
+    strength = "" if reft.strength == 1 else f", strength {reft.strength:g}"
+    return f"{reft.kind} ({types}{reft.parameters:,} parameters{strength})"
 
 
 def in_vain(record: Record) -> bool:
@@ -161,28 +201,34 @@ def opened(record: Record) -> str:
     if count is None:
         return "How often this test split has been scored before is not known."
     times = "once" if count == 1 else f"{count:,} times"
-    caution = "" if count == 1 or record.test.laser is None else "; the best of several looks is too good"
+    caution = "" if count == 1 or len(variants(record)) == 1 else "; the best of several looks is too good"
     return (
         f"The test split of this model and data has been scored {times}, by the count of this results folder{caution}."
     )
 
 
 def _baseline_notices(record: Record) -> list[str]:
-    base, laser = record.test.base, record.test.laser or {}
+    base, *others = variants(record)
     found = []
-    for name, metrics in (("The base", base), ("LASER", laser)):
+    for name, metrics in (("The base", base.metrics), *((other.name, other.metrics) for other in others)):
         if metrics.get("collapsed"):
             share = value(metrics.get("commonest_share"), True)
             found.append(f"{name} has collapsed: it gives one and the same answer to {share} of the examples.")
-    accuracy, majority = laser.get("accuracy"), base.get("majority_accuracy")
-    if accuracy is not None and majority is not None and base["accuracy"] < accuracy <= majority:
-        found.append(
-            f"The commonest answer alone is right on {value(majority, True)}, LASER on {value(accuracy, True)}: "
+    return found + [notice for other in others for notice in _majority_notice(base.metrics, other)]
+
+
+def _majority_notice(base: Mapping[str, Any], other: Variant) -> Iterator[str]:
+    """Yields what the majority answer takes from a gain, where it takes anything."""
+    accuracy, majority = other.metrics.get("accuracy"), base.get("majority_accuracy")
+    if accuracy is None or majority is None:
+        return
+    if base["accuracy"] < accuracy <= majority:
+        yield (
+            f"The commonest answer alone is right on {value(majority, True)}, {other.name} on {value(accuracy, True)}: "
             "a classification gain counts only above max(base, majority)."
         )
-    elif accuracy is not None and majority is not None and base["accuracy"] < majority < accuracy:
-        found.append(
-            f"The base is below the majority answer ({value(majority, True)}); of LASER's gain only "
+    elif base["accuracy"] < majority < accuracy:
+        yield (
+            f"The base is below the majority answer ({value(majority, True)}); of {other.name}'s gain only "
             f"{signed(accuracy - majority, True)} points lie above max(base, majority)."
         )
-    return found

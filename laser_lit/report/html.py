@@ -15,8 +15,10 @@ from laser_lit.files import write_text_atomic
 from laser_lit.report.examples import LIMIT, examples_payload
 from laser_lit.report.findings import gain_lines, headline, notices, opened, remedies
 from laser_lit.report.page import render_page
+from laser_lit.report.reft import answered, comparisons, reft_rows, rows_title
 from laser_lit.report.section import search_section
 from laser_lit.report.strips import Strip, strips
+from laser_lit.report.variants import variants
 from laser_lit.report.wording import changes, signed
 from laser_lit.results.cells import read_cells
 from laser_lit.results.compare import Gain
@@ -52,6 +54,10 @@ def render_html(
         results=_results(record),
         strips=_strips(record),
         remedies=remedies(record),
+        reft_rows=(rows := reft_rows(record)),
+        rows_title=rows_title(rows),
+        comparisons=comparisons(record),
+        answered=answered(record),
         search=search_section(record, cells),
         examples=examples_payload(predictions, limit),
         command=_command(record),
@@ -98,13 +104,17 @@ def _results(record: Record) -> list[dict[str, Any]]:
 
 
 def _strips(record: Record) -> list[Strip]:
-    splits = [("test", record.test), ("validation", record.validation)]
-    gains = [(name, result.gain) for name, result in splits if result is not None and result.gain is not None]
-    found = [(name, *_main_gain(gain)) for name, gain in gains]
+    found = [(split, variant) for split in ("test", "validation") for variant in variants(record, split)[1:]]
+    gains = [
+        (split if record.reft is None else f"{split}, {variant.name}", variant.gain)
+        for split, variant in found
+        if variant.gain is not None
+    ]
+    sizes = [(name, *_main_gain(gain)) for name, gain in gains]
     return strips(
         [
             (name, f"{signed(point, share)} {'points' if share else 'nats'}", point, ci95)
-            for name, point, ci95, share in found
+            for name, point, ci95, share in sizes
             if point is not None
         ]
     )
@@ -133,6 +143,9 @@ def _command(record: Record) -> str:
         usual = asdict(default)
         words += [f"{name}.{key}={entry}" for key, entry in (given or {}).items() if entry != usual.get(key)]
     words += [f"{name}={config[name]}" for name, default in _DEFAULTS.items() if config.get(name, default) != default]
+    if record.reft is not None:
+        words += [f"reft.path={record.reft.path}"]
+        words += [f"reft.strength={record.reft.strength:g}"] if record.reft.strength != 1 else []
     file = record.stack.file if record.stack else "stack.yaml"
     return shlex.join([*words, "laser=file", f"laser.path={Path(output) / file if output else file}"])
 
@@ -141,6 +154,9 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     """Returns what the numbers come from as pairs of label and text."""
     entries: list[tuple[str, Any]] = [(f"model {name}", entry) for name, entry in record.model.items()]
     entries += [(f"data {name.replace('_', ' ')}", entry) for name, entry in record.data.items()]
+    if record.reft is not None:
+        shown = ("kind", "path", "content", "parameters", "strength", "made_for")
+        entries += [(f"reft {name}".replace("_", " "), getattr(record.reft, name)) for name in shown]
     entries += [("device", record.device), ("seed", str(record.seed)), ("commit", record.git)]
     entries += [("config hash", record.config_hash)]
     entries += [(f"{phase}, seconds", f"{seconds:.1f}") for phase, seconds in record.seconds.items()]

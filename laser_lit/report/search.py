@@ -3,6 +3,7 @@
 import pandas as pd
 
 from laser_lit.report.cells import IN_TURN, plain_gain, prepared, unit
+from laser_lit.report.variants import variants
 from laser_lit.report.wording import amount, interval, matrix_name, p_value, signed, value
 from laser_lit.results.compare import Gain
 from laser_lit.results.record import Record
@@ -112,7 +113,7 @@ def tested(record: Record) -> tuple[float | None, tuple[float, float] | None, fl
     Args:
         record: of the run.
     """
-    gain = record.test.gain
+    gain = variants(record)[-1].gain
     return (None, None, None) if gain is None else of_gain(gain, in_points(record))
 
 
@@ -136,7 +137,8 @@ def in_points(record: Record) -> bool:
     """
     if record.search is not None:
         return record.search.objective == "accuracy"
-    return record.test.gain is not None and record.test.gain.accuracy is not None
+    gain = variants(record)[-1].gain
+    return gain is not None and gain.accuracy is not None
 
 
 def merit(search: SearchRecord, number: float) -> str:

@@ -14,12 +14,13 @@ from rich.text import Text
 from laser_lit.errors import InputError
 from laser_lit.files import write_text_atomic
 from laser_lit.report.cells import LEVEL
-from laser_lit.report.findings import in_vain
+from laser_lit.report.findings import in_vain, what_it_is
 from laser_lit.report.html import FILE
 from laser_lit.report.page import render_page
 from laser_lit.report.search import chosen_edits, in_points, no_candidate, of_gain, tested
 from laser_lit.report.strips import Strip, strips
 from laser_lit.report.terminal import add_row, paragraph, plain_table
+from laser_lit.report.variants import variants
 from laser_lit.report.wording import interval, p_value, signed
 from laser_lit.results import record as records
 from laser_lit.results.record import Record, read_record
@@ -166,7 +167,7 @@ def _axis(found: Sequence[Record]) -> list[Strip | None]:
 
 def _row(name: str, varied: str, page: bool, record: Record, adjusted: float | None, strip: Strip | None) -> Row:
     share, (gain, ci95, p) = in_points(record), tested(record)
-    seen = None if record.validation is None else record.validation.gain
+    seen = None if record.validation is None else variants(record, "validation")[-1].gain
     validation = None if seen is None else of_gain(seen, share)[0]
     return Row(
         name=name,
@@ -189,7 +190,8 @@ def _row(name: str, varied: str, page: bool, record: Record, adjusted: float | N
 def _applied(record: Record) -> str:
     if in_vain(record):
         return f"nothing: {no_candidate(record)} beat the base"
-    return chosen_edits(record) or "no edit"
+    done = [chosen_edits(record), "" if record.reft is None else what_it_is(record.reft)]
+    return " + ".join(filter(None, done)) or "no edit"
 
 
 def same_subject(rows: Sequence[Row]) -> str:

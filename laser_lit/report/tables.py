@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from laser_lit.report.findings import gain_lines, headline, notices, opened, remedies
+from laser_lit.report.reft import answered, comparisons, reft_rows, rows_title
 from laser_lit.report.search_table import search_tables
 from laser_lit.report.terminal import add_row, paragraph, plain_table
 from laser_lit.report.wording import Change, amount, changes, matrix_name, value
@@ -30,6 +31,7 @@ def render_result(record: Record, folder: Path | None = None, cells: pd.DataFram
         edits_table(record.edits),
         _metrics(record),
         _gain(record),
+        _reft(record),
         *search_tables(record, cells),
         _remedies(record),
     ]
@@ -37,6 +39,7 @@ def render_result(record: Record, folder: Path | None = None, cells: pd.DataFram
     for table in tables:
         parts += [] if table is None else [Padding(table, (0, 0, 0, 1)), Text("")]
     parts += [paragraph(headline(record), "bold")]
+    parts += [paragraph(sentence, "") for sentence in comparisons(record)]
     parts += [paragraph(f"! {notice}", "yellow") for notice in notices(record)]
     parts.append(paragraph(opened(record), "dim"))
     if folder is not None:
@@ -119,6 +122,24 @@ def _gain(record: Record) -> Table | None:
         table.add_column(name, justify="right")
     for label in lines[-1][1]:
         add_row(table, label, *(texts.get(label, "") for _, texts in lines))
+    return table
+
+
+def _reft(record: Record) -> Table | None:
+    rows = reft_rows(record)
+    if not rows:
+        return None
+    share = answered(record)
+    table = plain_table(f"{rows_title(rows)}: gain over the base on test (+ is better)")
+    table.add_column("", no_wrap=True)
+    columns = ("accuracy", "accuracy", "log loss") if share else ("log loss", "log loss")
+    for split, name in zip(("valid.", "test", "test"), columns, strict=False):
+        table.add_column(f"{split}\n{name}", justify="right", no_wrap=True)
+    for head in ("gain,\npoints" if share else "gain,\nnats", "95 %\ninterval", "p"):
+        table.add_column(head, justify="right", no_wrap=head.startswith("gain"))
+    for row in rows:
+        scores = (row.accuracy, row.log_loss) if share else (row.log_loss,)
+        add_row(table, row.name, row.validation, *scores, row.gain, row.interval, row.p)
     return table
 
 

@@ -14,7 +14,9 @@ from laser_lit.edits.bases import SUFFIX as BASES
 from laser_lit.report.cells import cells_payload
 from laser_lit.report.examples import examples_payload
 from laser_lit.report.figures import search_figures
+from laser_lit.results.compare import Gain
 from laser_lit.results.record import Record, SplitResult, jsonable
+from laser_lit.results.reft_result import ReftResult
 from laser_lit.results.search_record import SearchRecord
 
 ROWS = 10_000
@@ -55,6 +57,7 @@ def flat_metrics(record: Record) -> dict[str, float | int | bool]:
     for split, result in (("test", record.test), ("validation", record.validation)):
         if result is not None:
             flat |= {f"{split}/{name}": number for name, number in _of_split(result).items()}
+    flat |= _of_reft(record.reft)
     for control in record.controls:
         numbers = {"test/accuracy": control.accuracy, "test/log_loss": control.log_loss}
         numbers["validation/accuracy"] = control.validation_accuracy
@@ -73,14 +76,29 @@ def _of_search(search: SearchRecord | None) -> dict[str, float | int | bool]:
 def _of_split(result: SplitResult) -> dict[str, float | int | bool]:
     flat = _numbers({f"base/{name}": number for name, number in result.base.items()})
     flat |= _numbers({f"laser/{name}": number for name, number in (result.laser or {}).items()})
-    if result.gain is not None:
-        for name, entry in asdict(result.gain).items():
-            ends = (
-                zip((f"{name}_low", f"{name}_high"), entry, strict=True)
-                if isinstance(entry, tuple)
-                else [(name, entry)]
-            )
-            flat |= _numbers({f"gain/{end}": number for end, number in ends})
+    return flat | _of_gain("gain", result.gain)
+
+
+def _of_gain(name: str, gain: Gain | None) -> dict[str, float | int | bool]:
+    flat: dict[str, float | int | bool] = {}
+    for key, entry in ({} if gain is None else asdict(gain)).items():
+        ends = zip((f"{key}_low", f"{key}_high"), entry, strict=True) if isinstance(entry, tuple) else [(key, entry)]
+        flat |= _numbers({f"{name}/{end}": number for end, number in ends})
+    return flat
+
+
+def _of_reft(reft: ReftResult | None) -> dict[str, float | int | bool]:
+    """Returns the numbers of an adapter: test/reft/accuracy, test/laser_reft_gain/p, reft/parameters and so on."""
+    if reft is None:
+        return {}
+    flat = _numbers({"reft/parameters": reft.parameters, "reft/strength": reft.strength})
+    for split, own in (("test", reft.test), ("validation", reft.validation)):
+        for name, metrics in (("reft", own.reft), ("laser_reft", own.laser_reft or {})):
+            flat |= _numbers({f"{split}/{name}/{key}": number for key, number in metrics.items()})
+        gains = {"reft_gain": own.gain, "laser_reft_gain": own.laser_reft_gain}
+        gains |= {"laser_reft_over_laser": own.over_laser, "laser_reft_over_reft": own.over_reft}
+        for name, gain in gains.items():
+            flat |= _of_gain(f"{split}/{name}", gain)
     return flat
 
 

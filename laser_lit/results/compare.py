@@ -1,6 +1,8 @@
 """The gain of one per-example table over another, with what the number is worth."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,6 +42,16 @@ class Gain:
     log_loss: float | None
     log_loss_ci95: tuple[float, float] | None
     log_loss_p: float | None
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "Gain":
+        """Returns the gain of a record's entry.
+
+        Args:
+            content: the attributes as JSON has them; entries that are not known are left out.
+        """
+        pairs = {name: tuple(content[name]) for name in ("ci95", "log_loss_ci95") if content[name] is not None}
+        return cls(**{name: value for name, value in {**content, **pairs}.items() if name in cls.__dataclass_fields__})
 
 
 def compare(base: pd.DataFrame, laser: pd.DataFrame, *, weight: str | None = None, seed: int = 0) -> Gain:

@@ -1,4 +1,4 @@
-"""predictions.parquet: a row an example, base and LASER side by side."""
+"""predictions.parquet: a row an example, base, LASER and other variants side by side."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,32 +12,39 @@ FILE = "predictions.parquet"
 DESCRIBING = (
     *("id", "group", "split", "data", "weight", "category", "prompt", "answer", "choices", "aliases", "target_new"),
 )
-"""Columns that describe an example; every other one is an outcome, written once for the base and once for LASER."""
+"""Columns that describe an example; every other one is an outcome, written once for the base and for each variant."""
 
 
-def predictions_table(tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame | None]]) -> pd.DataFrame:
-    """Returns one table of all splits: describing columns once, outcomes as base_* and laser_*.
+def predictions_table(
+    tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame | None]],
+    more: Mapping[str, Mapping[str, pd.DataFrame]] | None = None,
+) -> pd.DataFrame:
+    """Returns one table of all splits: describing columns once, outcomes as base_*, laser_* and so on.
 
     Args:
         tables: for each split ("validation", "test") the per-example tables of base and LASER, LASER's in any row
             order, None for a run without edits.
+        more: for each split the tables of further variants, by the first part of their columns' names ("reft").
 
     Raises:
         InputError: tables of different examples.
     """
-    parts = [_beside(base, laser).assign(split=split) for split, (base, laser) in tables.items()]
+    parts = []
+    for split, (base, laser) in tables.items():
+        variants = {} if laser is None else {"laser": laser}
+        parts.append(_beside(base, {**variants, **(more or {}).get(split, {})}).assign(split=split))
     table = pd.concat(parts, ignore_index=True)
     describing = [name for name in DESCRIBING if name in table.columns]
     return table[describing + [name for name in table.columns if name not in describing]]
 
 
-def _beside(base: pd.DataFrame, laser: pd.DataFrame | None) -> pd.DataFrame:
+def _beside(base: pd.DataFrame, variants: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     describing = [name for name in DESCRIBING if name in base.columns and name != "split"]
     parts = [base[describing], _outcomes(base, "base")]
-    if laser is not None:
-        if set(laser["id"]) != set(base["id"]) or len(laser) != len(base):
-            raise InputError(f"base has {len(base)} examples, laser {len(laser)}, not the same ones")
-        parts.append(_outcomes(laser.set_index("id").loc[base["id"]].reset_index(), "laser"))
+    for prefix, table in variants.items():
+        if set(table["id"]) != set(base["id"]) or len(table) != len(base):
+            raise InputError(f"base has {len(base)} examples, {prefix} {len(table)}, not the same ones")
+        parts.append(_outcomes(table.set_index("id").loc[base["id"]].reset_index(), prefix))
     return pd.concat([part.reset_index(drop=True) for part in parts], axis=1)
 
 

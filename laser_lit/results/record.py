@@ -13,6 +13,7 @@ from laser_lit.config import SCHEMA
 from laser_lit.errors import InputError
 from laser_lit.files import write_text_atomic
 from laser_lit.results.compare import Gain
+from laser_lit.results.reft_result import ReftResult
 from laser_lit.results.search_record import SearchRecord
 
 FILE = "result.json"
@@ -117,6 +118,7 @@ class Record:
         validation: what the edit may have been chosen on; None when there was no such split.
         stack: where the edits come from.
         search: how they were chosen; None where no search ran.
+        reft: interventions or a LoRA, with and without the edits; None where none were evaluated.
         controls: simpler remedies beside LASER.
         test_opened: how often the test split of this model and data has been scored so far; None when not counted.
         device: where it ran, such as "cpu" or "cuda (NVIDIA H200)".
@@ -138,6 +140,7 @@ class Record:
     config_hash: str
     stack: StackSource | None = None
     search: SearchRecord | None = None
+    reft: ReftResult | None = None
     controls: tuple[Control, ...] = ()
     test_opened: int | None = None
     device: str = "cpu"
@@ -175,12 +178,13 @@ _ORDER = (
         "gain",
         "validation",
         "search",
+        "reft",
         "controls",
         "warnings",
     ),
     *("test_opened", "device", "seed", "seconds", "versions", "git", "config", "config_hash"),
 )
-_NESTED = {"edits", "base", "laser", "gain", "validation", "stack", "search", "controls", "warnings"}
+_NESTED = {"edits", "base", "laser", "gain", "validation", "stack", "search", "reft", "controls", "warnings"}
 
 
 def _order(name: str) -> int:
@@ -259,7 +263,7 @@ def _build(content: Mapping[str, Any]) -> Record:
             if entry not in content[part]:
                 raise KeyError(f"{part}.{entry}")
     validation = content["validation"]
-    stack, search = content["stack"], content.get("search")
+    stack, search, reft = content["stack"], content.get("search"), content.get("reft")
     plain = [name for name in _ORDER if name not in _NESTED]
     return Record(
         edits=tuple(_known(AppliedEdit, edit) for edit in content["edits"]),
@@ -267,6 +271,7 @@ def _build(content: Mapping[str, Any]) -> Record:
         validation=None if validation is None else _split(validation),
         stack=None if stack is None else _known(StackSource, stack),
         search=None if search is None else _known(SearchRecord, search),
+        reft=None if reft is None else ReftResult.of(reft),
         controls=tuple(_known(Control, control) for control in content["controls"]),
         warnings=tuple(content["warnings"]),
         **{name: content[name] for name in plain},
@@ -274,10 +279,7 @@ def _build(content: Mapping[str, Any]) -> Record:
 
 
 def _split(content: Mapping[str, Any]) -> SplitResult:
-    gain = content["gain"]
-    if gain is not None:
-        pairs = {name: tuple(gain[name]) for name in ("ci95", "log_loss_ci95") if gain[name] is not None}
-        gain = _known(Gain, {**gain, **pairs})
+    gain = None if content["gain"] is None else Gain.of(content["gain"])
     return SplitResult(base=dict(content["base"]), laser=content["laser"], gain=gain)
 
 

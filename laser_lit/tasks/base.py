@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from laser_lit.edits.stack import Stack
 from laser_lit.models.matrices import MatrixMap
+from laser_lit.reft.adapter import Adapter
 from laser_lit.scoring.controls import AnswerLogits
 
 SPLITS = ("validation", "test")
@@ -84,12 +85,13 @@ class Task(Protocol):
         """Why the controls cannot be scored here, in words; None where they can."""
         ...
 
-    def score(self, stack: Stack | None, split: str) -> pd.DataFrame:
-        """Returns a row an example (id, group, correct, log_loss, …) under a stack; the weights are back afterwards.
+    def score(self, stack: Stack | None, split: str, adapter: Adapter | None = None) -> pd.DataFrame:
+        """Returns a row an example (id, group, correct, log_loss, …) under a stack; the model is as it was afterwards.
 
         Args:
             stack: the edits; None scores the model as it is.
             split: "validation" or "test".
+            adapter: what the model has besides; it is attached to the edited weights.
         """
         ...
 

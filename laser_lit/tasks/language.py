@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from laser_lit.models.content import content_hash
 from laser_lit.models.finite import refuse_not_finite
 from laser_lit.models.load import load_model
 from laser_lit.models.matrices import find_matrices
+from laser_lit.reft.adapter import Adapter
 from laser_lit.scoring.answers import outcomes
 from laser_lit.scoring.batches import Batches, pad_token
 from laser_lit.scoring.controls import AnswerLogits
@@ -121,9 +122,9 @@ class LanguageTask:
         groups = frozenset(example.group for example in chosen.examples)
         return Part(chosen, self._encode(chosen), groups, len(rows))
 
-    def score(self, stack: Stack | None, split: str) -> pd.DataFrame:
-        """Returns the table of a split under a stack; the weights are back afterwards, bit for bit."""
-        return self._table(self._run(stack, split), self.parts[split])
+    def score(self, stack: Stack | None, split: str, adapter: Adapter | None = None) -> pd.DataFrame:
+        """Returns the table of a split under a stack and an adapter; the model is as it was afterwards, bit for bit."""
+        return self._table(self._run(stack, split, adapter), self.parts[split])
 
     @contextmanager
     def searching(self, split: str, cache_gb: float) -> Iterator[LanguageScorer]:
@@ -179,14 +180,16 @@ class LanguageTask:
             return self.examples.examples[0].choices[column]
         return str(self.tokenizer.decode([column])).strip()
 
-    def _run(self, stack: Stack | None, split: str) -> list[Any]:
+    def _run(self, stack: Stack | None, split: str, adapter: Adapter | None = None) -> list[Any]:
         if split not in self.parts:
             raise unknown_name("split", split, self.parts)
         batches = self._batches(self.parts[split])
         bar = self.trainer.progress_bar_callback
         if isinstance(bar, LabelledProgressBar):
-            bar.label = f"{'base' if stack is None else 'LASER'}, {split}"
+            applied = (*(() if stack is None else ("LASER",)), *(() if adapter is None else (adapter.label,)))
+            bar.label = f"{' + '.join(applied) or 'base'}, {split}"
         self._callback.stack = stack
+        self._callback.within = None if adapter is None else partial(adapter.attached, self.model)
         self._test(RequestModule(batches))
         return self._module.gathered_scores()
 

@@ -18,6 +18,7 @@ from laser_lit.data.registry import load_data, named_config
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.linalg.cache import FactorCache
+from laser_lit.reft.adapter import Adapter
 from laser_lit.scoring.controls import AnswerLogits
 from laser_lit.tasks.base import SPLITS, Scorer, Task
 from laser_lit.tasks.language import LanguageTask
@@ -62,9 +63,9 @@ class SeveralTasks:
         """Why there are no controls: they are fitted on one data set."""
         return f"they are fitted on one data set, and {len(self.tasks)} are scored"
 
-    def score(self, stack: Stack | None, split: str) -> pd.DataFrame:
-        """Returns the tables of all data sets below each other; the weights are back afterwards."""
-        return _joined({name: _weighted(task.score(stack, split)) for name, task in self.tasks.items()})
+    def score(self, stack: Stack | None, split: str, adapter: Adapter | None = None) -> pd.DataFrame:
+        """Returns the tables of all data sets below each other; the model is as it was afterwards."""
+        return _joined({name: _weighted(task.score(stack, split, adapter)) for name, task in self.tasks.items()})
 
     @contextmanager
     def searching(self, split: str, cache_gb: float) -> Iterator["SeveralScorer"]:

@@ -1,0 +1,144 @@
+"""`reft.path=`: the interventions or the LoRA that an evaluation is given, and what it says of them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from laser_lit.config_reft import ReftConfig
+from laser_lit.errors import InputError
+from laser_lit.jobs.scores import Scores, gain_over
+from laser_lit.lit.trained_model import RECORD
+from laser_lit.reft.adapter import Adapter, load_adapter
+from laser_lit.results.reft_result import ReftResult, ReftSplit
+from laser_lit.tasks.base import Task
+
+
+def configured_adapter(config: DictConfig) -> Adapter | None:
+    """Returns the adapter that an evaluation names; None where it names none.
+
+    Args:
+        config: the whole evaluation config, checked.
+
+    Raises:
+        InputError: no such folder, one of another kind, a broken one, or `reft=` names another type than it has.
+    """
+    if config.reft.path is None:
+        return None
+    adapter = load_adapter(config.reft.path, config.reft.strength)
+    types = adapter.describe()["types"]
+    if config.reft.name not in (ReftConfig.name, *types):
+        raise InputError(
+            f"reft={config.reft.name} reft.path={config.reft.path}: the folder holds {', '.join(types)}; leave "
+            f"reft={config.reft.name} out"
+        )
+    return adapter
+
+
+def reft_result(task: Task, adapter: Adapter, scores: Scores, config: DictConfig) -> ReftResult:
+    """Returns the record's entry.
+
+    Args:
+        task: what was scored.
+        adapter: what it was scored with.
+        scores: on both splits.
+        config: the whole evaluation config.
+    """
+    about = adapter.describe()
+    return ReftResult(
+        kind=adapter.label,
+        path=str(config.reft.path),
+        content=adapter.content,
+        types=tuple(about.pop("types")),
+        parameters=adapter.parameter_count,
+        strength=adapter.strength,
+        test=_split(task, scores, "test", config.seed),
+        validation=_split(task, scores, "validation", config.seed),
+        made_for=adapter.made_for,
+        about=about,
+    )
+
+
+def _split(task: Task, scores: Scores, split: str, seed: int) -> ReftSplit:
+    base, reft = scores.base[split], scores.reft[split]
+    alone = ReftSplit(task.metrics(reft), gain_over(base, reft, seed))
+    if not scores.laser_reft:
+        return alone
+    both = scores.laser_reft[split]
+    return ReftSplit(
+        alone.reft,
+        alone.gain,
+        task.metrics(both),
+        gain_over(base, both, seed),
+        gain_over(scores.laser[split], both, seed),
+        gain_over(reft, both, seed),
+    )
+
+
+def decides(adapter: Adapter | None) -> dict[str, Any]:
+    """Returns what the adapter adds to what is hashed; nothing without one, so that older hashes hold.
+
+    Args:
+        adapter: what the model is scored with.
+    """
+    return {} if adapter is None else {"reft": {"content": adapter.content, "strength": float(adapter.strength)}}
+
+
+def reft_notes(adapter: Adapter, scores: Scores, config: DictConfig) -> tuple[str, ...]:
+    """Returns what a reader of the gains must know, a sentence each.
+
+    Args:
+        adapter: what the model was scored with.
+        scores: on both splits.
+        config: the whole evaluation config.
+    """
+    return tuple(_notes(adapter, scores, config))
+
+
+def _notes(adapter: Adapter, scores: Scores, config: DictConfig) -> Iterator[str]:
+    given, made_for = f"reft.path={config.reft.path}", adapter.made_for
+    if made_for is not None and not _same(made_for, str(config.model.path)):
+        yield f"{given} was trained on {made_for}, not on {config.model.path}"
+    if adapter.label == "ReFT" and scores.base["test"]["correct"].isna().all():
+        yield (
+            f"{given} works at tokens of prompts, and text has none but what a window repeats of the one before: its "
+            "scores say next to nothing of these interventions"
+        )
+    elif all(_alike(scores.base[split], scores.reft[split]) for split in scores.base):
+        why = "its strength is 0" if not adapter.strength else "no prompt is long enough, or it was never trained"
+        yield f"{given} changes no score: {why}"
+    yield from _seen(Path(config.reft.path).expanduser() / RECORD, adapter, config)
+
+
+def _same(one: str, other: str) -> bool:
+    return Path(one).name == Path(other).name or Path(one).resolve() == Path(other).resolve()
+
+
+def _alike(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    names = [name for name in ("correct", "log_loss", "prediction") if name in one.columns and name in other.columns]
+    return one[names].equals(other[names])
+
+
+def _seen(file: Path, adapter: Adapter, config: DictConfig) -> Iterator[str]:
+    """Yields what the folder's record of its training says about the examples that are scored here."""
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        data, seed = record["data"], record["config"]["seed"]
+        name, split = record["config"]["data"]["name"], data["split"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if name != config.data.name:
+        return
+    who = f"The {adapter.label} was trained on"
+    if split == "all":
+        yield f"{who} all of data={name}, the test split too: its gains are no gains on unseen examples"
+    elif (seed, "group") != (config.seed, config.split):
+        yield (
+            f"{who} another split of data={name} (seed={seed} split=group) than is scored here: test examples may have "
+            "been trained on"
+        )
+    else:
+        yield f"{who} the validation split, so its validation gains are those of training; test is unseen"
