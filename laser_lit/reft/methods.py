@@ -160,8 +160,8 @@ def check_method(
     """Raises an error for settings of an intervention that cannot be meant; see `LowRankIntervention`."""
     if type not in FORMS:
         raise unknown_name("type of intervention", type, FORMS)
-    if rank < 1:
-        raise InputError(f"rank {rank}: must be at least 1")
+    if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
+        raise InputError(f"rank {rank!r}: must be a whole number, at least 1")
     if act_fn != "linear" and act_fn not in ACT2FN:
         raise unknown_name("act_fn", act_fn, ("linear", *ACT2FN))
     if act_fn != "linear" and FORMS[type].source == "constant":

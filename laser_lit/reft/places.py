@@ -104,8 +104,8 @@ class Places:
             return list(range(self.count))
         wanted = list(given) if isinstance(given, list | tuple) else [given]
         found = []
-        for layer in wanted:
-            number = int(layer) if str(layer).lstrip("-").isdecimal() else None
+        for layer in wanted or [given]:
+            number = int(layer) if re.fullmatch(r"-?\d+", str(layer)) else None
             if number is None or not -self.count <= number < self.count:
                 raise InputError(
                     f"reft layer {layer!r}: {self.matrices.architecture} here has {self.count} layers; give 0 to "

@@ -171,6 +171,7 @@ def _sites(said: Intervention, places: Places) -> Iterator[tuple[Place, Slot]]:
     if named and said.layer is None:
         raise InputError(f"component {said.component}: needs a layer, an index, a list or all")
     if not named and said.layer is not None:
+        places.find(said.component, None)  # a misspelt component is told first
         raise InputError(
             f"component {said.component} is a path of its own, so layer {said.layer} would count for nothing"
         )

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
-from families import FAMILIES
+from families import FAMILIES, T5, T5_TOKENS, build
 from interventions import hooks_of, strong, tokens
 from torch import Tensor, nn
 
@@ -228,3 +228,29 @@ def test_prompts_of_another_number_of_sequences(llama: nn.Module) -> None:
         pytest.raises(InputError, match="prompts of 2 sequences were said, and a pass has 3"),
     ):
         llama(input_ids=tokens(3, 7))
+
+
+def test_a_model_of_two_parts() -> None:
+    """The encoder alone is intervened on, before the first token is generated."""
+    model = build("T5ForConditionalGeneration", "T5Config", **T5 | T5_TOKENS | {"num_decoder_layers": 2})
+    reft, ids = strong(model), tokens(2, 8)
+    mask = (torch.arange(8) < torch.tensor([[8], [5]])).long()
+    values = {"attention_mask": mask, "max_new_tokens": 5, "min_new_tokens": 5}
+    plain = model.generate(ids, **values)
+    with reft.attached(model):
+        found = model.generate(ids, **values)
+        assert torch.equal(model.generate(ids, use_cache=False, **values), found)
+        assert torch.equal(model.generate(ids, num_beams=3, **values), model.generate(ids, num_beams=3, **values))
+        with torch.no_grad():
+            logits = model(input_ids=ids, attention_mask=mask, decoder_input_ids=found[:, :-1]).logits[:, -1]
+        assert torch.equal(found[:, -1], logits.index_fill(1, torch.tensor([1]), -torch.inf).argmax(-1))
+    assert not torch.equal(found, plain)
+    assert torch.equal(model.generate(ids, **values), plain)
+
+
+def test_a_part_of_the_model_alone(llama: nn.Module) -> None:
+    """It knows no prompt, so that it is refused rather than edited at the last pass's places."""
+    with strong(llama).attached(llama), torch.no_grad():
+        llama(input_ids=tokens())
+        with pytest.raises(InputError, match="layer 0 block_output: a part of the model runs alone"):
+            llama.model(input_ids=tokens())
