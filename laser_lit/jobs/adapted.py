@@ -132,13 +132,13 @@ def _seen(file: Path, adapter: Adapter, config: DictConfig) -> Iterator[str]:
         return
     if name != config.data.name:
         return
-    who = f"The {adapter.label} was trained on"
+    who = "The interventions were trained on" if adapter.label == "ReFT" else "The LoRA was trained on"
     if split == "all":
-        yield f"{who} all of data={name}, the test split too: its gains are no gains on unseen examples"
+        yield f"{who} all of data={name}, the test split too: these are no gains on unseen examples"
     elif (seed, "group") != (config.seed, config.split):
         yield (
             f"{who} another split of data={name} (seed={seed} split=group) than is scored here: test examples may have "
             "been trained on"
         )
     else:
-        yield f"{who} the validation split, so its validation gains are those of training; test is unseen"
+        yield f"{who} the validation split, so that validation gains are those of training; test is unseen"

@@ -40,6 +40,8 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig, adap
     """
     store = ResultsStore(results_folder(config, task))
     check_exported(task, config)
+    if adapter is not None:
+        adapter.check(task.model)
     found, controls_wanted = None, config.controls
     if laser is None:
         check_controls(task, config.controls)
@@ -53,8 +55,6 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig, adap
     with_controls = wants_controls(task, laser.stack, controls_wanted)
     edits = [] if laser.stack is None else laser.stack.resolve(task.matrices)
     check_smaller(edits, config)
-    if adapter is not None:
-        adapter.check(task.model)
     scores = score_both(task, laser.stack, store, task.content(), adapter)
     controls: tuple[Control, ...] = ()
     if with_controls and laser.stack is not None:

@@ -10,7 +10,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from checkpoints import save_data
+from interventions import strong
 
+from laser_lit.models.load import load_weights
+from laser_lit.reft.saving import save_reft
 from laser_lit.results.store import ResultsStore
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,6 +92,19 @@ def test_two_processes_after_the_base_was_kept_by_one(evaluate, start, tmp_path,
     finished(start(*local, *QUIET, *DDP, f"hydra.run.dir={run}", f"paths.results={tmp_path / 'results'}"))
     records = assert_same(alone.folder, run)
     assert records[1]["test_opened"] == 2
+
+
+def test_two_processes_score_interventions_as_one_does(evaluate, start, tmp_path, gptj, local):
+    save_reft(strong(load_weights(gptj), positions="f1+l1"), tmp_path / "reft")
+    line = [*local, *QUIET, f"reft.path={tmp_path / 'reft'}", "batch_size=5"]
+    run = tmp_path / "both"
+    alone = evaluate(*line)
+    out = finished(start(*line, *DDP, f"hydra.run.dir={run}", f"paths.results={tmp_path / 'shared'}"))
+    records = assert_same(alone.folder, run)
+    assert out.count("LASER + ReFT over LASER alone") == 1
+    for who in ("reft", "laser_reft"):
+        numbers = [record["reft"]["test"][who]["log_loss"] for record in records]
+        assert numbers[0] == pytest.approx(numbers[1], abs=1e-5)
 
 
 def test_more_processes_than_batches(evaluate, start, tmp_path, local):

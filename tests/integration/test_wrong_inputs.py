@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from checkpoints import save_checkpoint, set_config, spoil
+from interventions import strong
 
 from laser_lit import main
+from laser_lit.models.load import load_weights
+from laser_lit.reft.saving import save_reft
 
 SCREEN = 20
 
@@ -193,6 +196,39 @@ def test_what_does_not_go_together(command, gptj, typed):
 def test_no_access_to_the_hub(command, files):
     said = command("model=gptj", *files["token"])
     assert_refused(said, "EleutherAI/gpt-j-6b", "HF_HUB_OFFLINE", "model=local model.path=DIR")
+
+
+REFT = {
+    "reft.path=nowhere": ("no folder nowhere", "train.py task=reft", "PEFT for a LoRA"),
+    "reft.path=.": ("has no reft.json",),
+    "reft.path=nowhere reft.strength=inf": ("reft.strength inf", "finite"),
+    "reft.path=nowhere reft.rank=8 reft.positions=f1": ("reft.rank=8, reft.positions=f1 would count for nothing",),
+    "reft.path=nowhere reft.type=noreft": ("reft.type=noreft would count for nothing", "train.py task=reft"),
+    "reft.rank=8": ("reft.rank=8 without reft.path", "reft.path=DIR"),
+    "reft=noreft": ("reft=noreft without reft.path",),
+    "reft.strength=2": ("reft.strength=2.0 without reft.path",),
+    "reft.path=nowhere search=grid": ("search=grid reft.path=nowhere", "reuses it", "laser=file"),
+    "reft.path=nowhere export.path=new": ("export.path=new reft.path=nowhere", "weights"),
+    "reft.path=nowhere task=scan": ("task=scan reft.path=nowhere", "task=language"),
+    "reft.path=nowhere task=edit_checkpoint": ("task=edit_checkpoint reft.path=nowhere",),
+    "reft.path=nowhere task=lm_eval": ("task=lm_eval reft.path=nowhere",),
+}
+
+
+@pytest.mark.parametrize("typed", REFT)
+def test_interventions(command, local, typed):
+    edit = [] if "search" in typed else local[4:]
+    assert_refused(command(*local[:4], *edit, *typed.split()), *REFT[typed])
+
+
+def test_interventions_of_other_models_and_kinds(command, local, gptj, bert, tmp_path):
+    save_reft(strong(load_weights(bert, kind="masked")), tmp_path / "reft")
+    typed = f"reft.path={tmp_path / 'reft'}"
+    assert_refused(command(*local, typed), "made for a model (bert", "this model is gptj")
+    assert_refused(command(*local, typed, "reft=lora"), "reft=lora", "the folder holds loreft")
+    assert_refused(command(*local, f"reft.path={gptj}"), "is a model's folder")
+    (tmp_path / "reft" / "reft.safetensors").write_bytes(b"")
+    assert_refused(command(*local, typed), "reft.safetensors", "missing or broken")
 
 
 def test_labels_for_a_classifier(command, local, tmp_path):

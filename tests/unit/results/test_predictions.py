@@ -35,3 +35,13 @@ def test_wrong_tables_and_files_say_what_is_wrong(tables, tmp_path: Path):
     (tmp_path / "predictions.parquet").write_bytes(b"PAR1 broken")
     with pytest.raises(InputError, match="no readable parquet"):
         read_predictions(tmp_path)
+
+
+def test_further_variants_have_columns_of_their_own(tables):
+    base, laser = tables()
+    table = predictions_table({"test": (base, laser)}, {"test": {"reft": laser[::-1], "laser_reft": base}})
+    assert table["reft_correct"].tolist() == laser["correct"].tolist()
+    assert table["laser_reft_log_loss"].tolist() == base["log_loss"].tolist()
+    assert predictions_table({"test": (base, laser)}).equals(table[predictions_table({"test": (base, laser)}).columns])
+    with pytest.raises(InputError, match="reft 119, not the same ones"):
+        predictions_table({"test": (base, None)}, {"test": {"reft": laser[1:]}})
