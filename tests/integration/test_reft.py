@@ -135,10 +135,10 @@ def test_typed_again_it_says_so(train, typed, type):
 
 
 def test_what_is_another_training(train, typed, gptj, tmp_path):
-    shutil.copytree(gptj, tmp_path / "other")
-    set_config(tmp_path / "other", layer_norm_epsilon=1e-3)  # the same weights, another model
+    other = shutil.copytree(gptj, tmp_path / "other" / gptj.name)
+    set_config(other, layer_norm_epsilon=1e-3)  # the same weights by the same name, another model
     others = ("seed=1", "reft.rank=3", "reft.holdout=0.3", "reft.dropout=0.1", "reft.split=all")
-    for more in ("seed=0", *others, f"model.path={tmp_path / 'other'}"):
+    for more in ("seed=0", *others, f"model.path={other}"):
         assert "trained before" not in train(*typed, more).out
     assert "trained before" in train(*typed, "reft.show=1", "reft.save_every=2").out
 
@@ -173,7 +173,7 @@ def test_whole_groups_are_held_out(train, typed):
     kept, held_out = shown(("reft.split=all", "reft.holdout=0.3"), train, typed)
     assert (len(whole), none) == (GROUPS * EACH, 0)
     assert len(kept) + held_out == len(whole)
-    assert held_out > 0
+    assert 0 < held_out < len(kept)
     assert kept < whole
     assert not {topics[one] for one in kept} & {topics[one] for one in whole - kept}
 
@@ -229,7 +229,6 @@ def test_turns_of_a_chat_and_long_answers(train, typed, gptj, tmp_path):
     shutil.copytree(gptj, tmp_path / "chat")
     template = "{% for message in messages %}w90 {{ message['content'] }} w89 {% endfor %}"
     (tmp_path / "chat" / "chat_template.jinja").write_text(template)
-    set_config(tmp_path / "chat")
     line = [*typed, f"model.path={tmp_path / 'chat'}", "reft.split=all"]
     prompts, _ = shown(("data.chat_template=true",), train, line)
     assert prompts == {f"w90 {row['question']} w89 " for row in rows()}

@@ -63,6 +63,14 @@ def test_every_place_to_be_killed_at(tmp_path, step):
     assert_resumes(tmp_path, replace(SETTINGS, steps=4, save_every=1), said("loreft"), step)
 
 
+@pytest.mark.parametrize("type", ["loreft", "noreft", "lora"])
+def test_what_was_killed_after_the_last_step_is_taken_from_the_checkpoint(tmp_path, type):
+    one, other = made(said(type)), made(said(type), seed=2)
+    curve = train(one, tmp_path / "last.ckpt")
+    assert train(other, tmp_path / "last.ckpt") == curve
+    assert files(one, tmp_path / "one") == files(other, tmp_path / "other")
+
+
 def test_a_killed_training_goes_on_with_gradient_checkpointing(tmp_path):
     assert_resumes(tmp_path, replace(SETTINGS, gradient_checkpointing=True), said("loreft"))
 
