@@ -120,7 +120,7 @@ def _with_lora(model: PreTrainedModel, settings: ReftConfig, id: str, revision: 
     handles = [matrices[found] for found in matrices.select(settings.layer, settings.matrices)]
     config = LoraConfig(
         r=settings.rank,
-        lora_alpha=settings.alpha or 2 * settings.rank,  # type: ignore[arg-type]  # any number does
+        lora_alpha=settings.alpha or 2 * settings.rank,
         lora_dropout=settings.dropout,
         target_modules=_modules(model, handles),
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
