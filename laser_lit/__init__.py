@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from laser_lit.linalg.svd import Factors, factorize
     from laser_lit.models.load import load_model
     from laser_lit.models.matrices import MatrixId, MatrixMap, find_matrices
+    from laser_lit.reft.head import load_classifier
     from laser_lit.reft.intervention import Intervention
     from laser_lit.reft.prompt import prompts
     from laser_lit.reft.pyreft import import_pyreft
@@ -42,6 +43,7 @@ _HOMES = {
     "factorize": "laser_lit.linalg.svd",
     "find_matrices": "laser_lit.models.matrices",
     "import_pyreft": "laser_lit.reft.pyreft",
+    "load_classifier": "laser_lit.reft.head",
     "load_data": "laser_lit.data.registry",
     "load_model": "laser_lit.models.load",
     "load_reft": "laser_lit.reft.saving",
@@ -67,6 +69,7 @@ __all__ = [
     "factorize",
     "find_matrices",
     "import_pyreft",
+    "load_classifier",
     "load_data",
     "load_model",
     "load_reft",

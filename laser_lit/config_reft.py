@@ -27,7 +27,7 @@ class ReftConfig:
         matrices: LoRA only: which matrices of `layer` get one.
         alpha: LoRA only: its scale is alpha / rank; null is twice the rank.
         split: what trains: validation (the split that evaluate.py chooses on, so that its test split stays unseen) or
-            all.
+            all; classifiers train on GLUE's own train split.
         holdout: share of the groups that is looked at and not trained on.
         epochs: passes over the training examples; counts where `steps` is null.
         steps: optimizer steps.

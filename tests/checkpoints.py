@@ -27,6 +27,15 @@ CONFIGS: dict[str, Any] = {
     "bert": lambda: transformers.BertConfig(
         num_hidden_layers=LAYERS, hidden_size=WIDTH, num_attention_heads=4, intermediate_size=48, **TOKENS
     ),
+    "roberta": lambda: transformers.RobertaConfig(
+        num_hidden_layers=LAYERS,
+        hidden_size=WIDTH,
+        num_attention_heads=4,
+        intermediate_size=48,
+        max_position_embeddings=32,
+        type_vocab_size=1,
+        **TOKENS,
+    ),
     "t5": lambda: transformers.T5Config(
         d_model=16, d_kv=8, d_ff=24, num_layers=2, num_heads=2, decoder_start_token_id=0, **TOKENS
     ),
@@ -35,6 +44,7 @@ HEADS = {
     "gptj": transformers.AutoModelForCausalLM,
     "gptj_28": transformers.AutoModelForCausalLM,
     "bert": transformers.AutoModelForMaskedLM,
+    "roberta": transformers.AutoModelForMaskedLM,
     "t5": transformers.AutoModelForSeq2SeqLM,
 }
 

@@ -1,27 +1,25 @@
 """`task=reft`: trains interventions on a model's hidden states, or a LoRA beside them, on prompts with answers."""
 
-import json
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import xxhash
 from omegaconf import DictConfig, OmegaConf
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from laser_lit.config import config_hash
-from laser_lit.config_finetune import FinetuneConfig
 from laser_lit.config_reft import ReftConfig
 from laser_lit.data.example import ExampleSet
 from laser_lit.data.registry import fit_tokenizer, load_data
 from laser_lit.data.split import split
 from laser_lit.errors import InputError
-from laser_lit.files import check_new_folder, new_folder
+from laser_lit.files import check_new_folder
 from laser_lit.jobs.built_in import ensure_built_in
 from laser_lit.jobs.check_reft import check_reft
-from laser_lit.jobs.reft_record import Record, print_reft, reft_record, result_of
+from laser_lit.jobs.reft_glue import train_classifier
+from laser_lit.jobs.reft_plan import publish, token_limit, training_plan, what_decides, what_is
+from laser_lit.jobs.reft_record import print_reft, reft_record, result_of
 from laser_lit.jobs.training import (
     CHECKPOINT,
     alone,
@@ -35,10 +33,8 @@ from laser_lit.jobs.training import (
 from laser_lit.lit.finetuning import Finetuning
 from laser_lit.lit.learning_curve import Curve
 from laser_lit.lit.pairs import Pairs, training_pairs
-from laser_lit.lit.trained_model import RECORD
 from laser_lit.lit.trainees import Trainee, make_trainee
 from laser_lit.lit.trainer import make_trainer
-from laser_lit.models.content import content_hash
 from laser_lit.models.finite import refuse_not_finite
 from laser_lit.models.load import load_tokenizer, load_weights
 from laser_lit.scoring.batches import collate
@@ -47,9 +43,6 @@ from laser_lit.scoring.inputs import context_length, input_device, model_kind
 from laser_lit.scoring.request import Request
 from laser_lit.scoring.tokens import cut_left
 from laser_lit.tasks.language import model_id
-
-_NO_MATTER = ("name", "path", "strength", "epochs", "show", "new_tokens", "save_every")
-"""Settings that do not change what is trained, or are in the number of steps."""
 
 
 def run(config: DictConfig) -> float:
@@ -61,17 +54,24 @@ def run(config: DictConfig) -> float:
     settings = ReftConfig(**OmegaConf.to_container(config.reft, resolve=True))  # type: ignore[arg-type]
     check_reft(config, settings)
     examples = _examples(config)
+    if examples.scoring == "label":
+        return train_classifier(config, settings, examples)
+    return _train(config, settings, examples)
+
+
+def _train(config: DictConfig, settings: ReftConfig, examples: ExampleSet) -> float:
+    """Trains a next-token model; see `run`."""
     ensure_built_in(config)
     model, tokenizer = _load(config, settings)
     examples = fit_tokenizer(examples, config.data, tokenizer)
     pairs, rows = _pairs(config, settings, examples, model, tokenizer)
     base = None if Path(config.model.path).exists() else config.model.revision
-    about = _about(model)
+    about = what_is(model)
     trainee = make_trainee(model, settings, config.seed, str(config.model.path), base)
     lead = make_trainer(config.trainer)
-    plan = _plan(settings, len(pairs.train), lead.world_size)
+    plan = training_plan(settings, len(pairs.train), lead.world_size)
     folder = trainings_folder(config) / config_hash(
-        _decides(settings, plan, about, pairs, config.seed, lead.world_size)
+        what_decides(settings, plan, about, (pairs.train, pairs.held_out), config.seed, lead.world_size)
     )
     name = f"{folder_name(config)}-{trainee.type}"
     target = (folder / name if settings.path is None else Path(settings.path)).resolve()
@@ -93,7 +93,7 @@ def run(config: DictConfig) -> float:
         curve, answers = _trained(config, trainee, training, shown, loggers)
         record = reft_record(examples, pairs, trainee, plan.steps, curve, config)
         record |= {"model": model_id(config.model), "hash": folder.name, "path": str(target), "shown": answers}
-        _publish(target, trainee, record)
+        publish(target, trainee, record)
         finish_training(config, folder, record, loggers, print_reft)
     return result_of(record)
 
@@ -104,11 +104,6 @@ def _examples(config: DictConfig) -> ExampleSet:
         raise InputError(
             f"task=reft trains on prompts with answers, and data={config.data.name} is plain text; task=finetune "
             "trains on text"
-        )
-    if examples.scoring == "label":
-        raise InputError(
-            f"data={config.data.name} is for classifiers, which task=reft does not train yet; take data that asks "
-            "questions, or data=jsonl with a prompt that asks for the label"
         )
     return examples
 
@@ -130,9 +125,7 @@ def _pairs(
     config: DictConfig, settings: ReftConfig, examples: ExampleSet, model: PreTrainedModel, tokenizer: Any
 ) -> tuple[Pairs, list[int]]:
     """Returns what is trained on, and the numbers of its examples."""
-    limit, length = context_length(model), settings.max_length
-    if length is not None and limit is not None and length > limit:
-        raise InputError(f"reft.max_length {length}: model {model_id(config.model)} takes at most {limit} tokens")
+    limit, length = context_length(model), token_limit(config, settings, model)
     if limit is not None and settings.show and settings.new_tokens >= limit:
         raise InputError(
             f"reft.new_tokens {settings.new_tokens}: leaves no room for a prompt in the {limit} tokens that model "
@@ -145,42 +138,7 @@ def _pairs(
         groups = [examples.examples[row].group for row in rows]
         parts = split(groups, seed=config.seed + 1, fraction=settings.holdout)  # another hash than the split's own
         train, held_out = [rows[i] for i in parts.test], [rows[i] for i in parts.validation]
-    return training_pairs(examples, train, held_out, tokenizer, limit if length is None else length), train
-
-
-def _plan(settings: ReftConfig, examples: int, processes: int) -> FinetuneConfig:
-    """Returns the settings of the training itself, with epochs as steps."""
-    batch = settings.batch_size * settings.accumulate * processes
-    steps = settings.steps or max(1, math.ceil(settings.epochs * examples / batch))
-    return FinetuneConfig(
-        steps=steps,
-        batch_size=settings.batch_size,
-        accumulate=settings.accumulate,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        warmup=round(settings.warmup * steps),
-        schedule=settings.schedule,
-        clip=settings.clip,
-        precision=settings.precision,
-        gradient_checkpointing=settings.gradient_checkpointing,
-        save_every=settings.save_every or max(1, steps // 10),
-    )
-
-
-def _about(model: PreTrainedModel) -> dict[str, Any]:
-    """Returns what the base is: its weights, and what is made of them."""
-    about = ("_name_or_path", "transformers_version", "dtype", "architectures")
-    shape = {name: str(value) for name, value in model.config.to_diff_dict().items() if name not in about}
-    return {"model": content_hash(model), "architecture": shape}
-
-
-def _decides(
-    settings: ReftConfig, plan: FinetuneConfig, about: dict[str, Any], pairs: Pairs, seed: int, processes: int
-) -> dict[str, Any]:
-    """Returns everything that decides what is trained."""
-    said = {name: value for name, value in asdict(settings).items() if name not in _NO_MATTER}
-    digest = xxhash.xxh3_128_hexdigest(repr((pairs.train, pairs.held_out)).encode())
-    return {"reft": said, "steps": plan.steps, **about, "pairs": digest, "seed": seed, "processes": processes}
+    return training_pairs(examples, train, held_out, tokenizer, length), train
 
 
 @dataclass(frozen=True)
@@ -234,14 +192,3 @@ def _trained(
         if trainee.reft is not None:
             trainee.reft.eval()
         return curve, shown.rows_of(before, shown.answers(trainee.model))
-
-
-def _publish(target: Path, trainee: Trainee, record: Record) -> None:
-    """Writes the folder of what was trained, with the training's record; all of it or nothing."""
-    with new_folder(target) as folder:
-        inner = folder / "trained"
-        trainee.save(inner)
-        for file in inner.iterdir():
-            file.rename(folder / file.name)
-        inner.rmdir()
-        (folder / RECORD).write_text(json.dumps(record, indent=2, allow_nan=False), encoding="utf-8")

@@ -82,6 +82,27 @@ def _course(curve: Sequence[Mapping[str, float]], points: int = 10) -> str:
     return " · ".join(f"{row['step']:,.0f} {row[TRAIN]:.4g}" for row in chosen)
 
 
+def print_losses(record: Record, unit: str) -> None:
+    """Prints what trained on which model, and the losses before and after.
+
+    Args:
+        record: as from `reft_record`.
+        unit: of a loss.
+    """
+    console = result_console()
+    losses = plain_table(f"Loss, {unit}")
+    for column in ("", "before", "after"):
+        losses.add_column(column, justify="right" if column else "left")
+    for name, ends in (("held out", record["validation_loss"]), ("training, a step's", record["train_loss"])):
+        add_row(losses, name, *("–" if ends[end] is None else f"{ends[end]:.4f}" for end in ("first", "last")))
+    type, model = escape(record["type"]), escape(record["model"])
+    console.print(
+        f"\n  [bold]{type}[/bold] on [bold]{model}[/bold], trained on {record['data']['name']}", highlight=False
+    )
+    console.print()
+    console.print(Padding(losses, (0, 0, 0, 1)))
+
+
 def print_reft(record: Record, *notes: str) -> None:
     """Prints what trained, the losses, the answers before and after, and where the folder is.
 
@@ -89,23 +110,25 @@ def print_reft(record: Record, *notes: str) -> None:
         record: as from `reft_record`.
         notes: lines to end with.
     """
-    data, console = record["data"], result_console()
-    losses = plain_table("Loss, nats a token of the answers")
-    for column in ("", "before", "after"):
-        losses.add_column(column, justify="right" if column else "left")
-    for name, ends in (("held out", record["validation_loss"]), ("training, a step's", record["train_loss"])):
-        add_row(losses, name, *("–" if ends[end] is None else f"{ends[end]:.4f}" for end in ("first", "last")))
-    type, model = escape(record["type"]), escape(record["model"])
-    console.print(f"\n  [bold]{type}[/bold] on [bold]{model}[/bold], trained on {data['name']}", highlight=False)
-    console.print()
-    console.print(Padding(losses, (0, 0, 0, 1)))
+    print_losses(record, "nats a token of the answers")
     if record["shown"]:
         shown = plain_table("Answers before and after")
         for column in ("prompt", "taught", "before", "after"):
             shown.add_column(column)
         for row in record["shown"]:
             add_row(shown, *(row[name] for name in ("prompt", "taught", "before", "after")))
-        console.print(Padding(shown, (1, 0, 0, 1)))
+        result_console().print(Padding(shown, (1, 0, 0, 1)))
+    print_ends(record, *notes)
+
+
+def print_ends(record: Record, *notes: str) -> None:
+    """Prints how much trained on how much, and where the folder is.
+
+    Args:
+        record: as from `reft_record`.
+        notes: lines to end with.
+    """
+    data, console = record["data"], result_console()
     console.print()
     lines = [
         parameters_line(record),

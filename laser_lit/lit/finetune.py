@@ -70,9 +70,17 @@ class CausalLMModule(lightning.LightningModule):
         self.save_hyperparameters(ignore="model")
         self.model = model
 
-    def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
+    def loss(self, batch: Batch) -> torch.Tensor:
         """Returns the mean log loss (nats) over the labelled tokens of a batch."""
-        loss = next_token_loss(self.model, batch)
+        return next_token_loss(self.model, batch)
+
+    def count(self, batch: Batch) -> torch.Tensor:
+        """Returns how many losses `loss` is the mean of."""
+        return (batch["labels"][:, 1:] >= 0).sum()
+
+    def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
+        """Returns the loss of a batch, and logs it."""
+        loss = self.loss(batch)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 

@@ -49,6 +49,7 @@ class Finetuning:
         seed: of the order of the rows and of dropout.
         checkpoint: file that is written after every `settings.save_every` steps and at the end.
         group: config group of the settings, for errors.
+        module: what has the loss.
     """
 
     settings: FinetuneConfig
@@ -56,6 +57,7 @@ class Finetuning:
     seed: int
     checkpoint: Path
     group: str = "finetune"
+    module: type[CausalLMModule] = CausalLMModule
 
     def fit(
         self,
@@ -149,7 +151,7 @@ class Finetuning:
                 enable({"use_reentrant": False})
             except ValueError as error:
                 raise InputError(f"{self.group}.gradient_checkpointing: {error}") from error
-        module = CausalLMModule(
+        module = self.module(
             model.train(),
             learning_rate=settings.learning_rate,
             weight_decay=settings.weight_decay,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
 from laser_lit.errors import InputError
-from laser_lit.lit.finetune import next_token_loss
+from laser_lit.lit.finetune import CausalLMModule
 from laser_lit.lit.windows import Rows
 
 Curve = list[dict[str, float]]
@@ -85,7 +85,7 @@ class LearningCurve(Callback):
     def _validation(self, trainer: Trainer, module: LightningModule, step: int) -> dict[str, float]:
         if not len(self._held_out):
             return {}
-        loss = held_out_loss(trainer, module, self._held_out, self._size)
+        loss = held_out_loss(trainer, cast(CausalLMModule, module), self._held_out, self._size)
         self._refuse_not_finite("loss on the text held out", loss, step)
         return {VALIDATION: loss}
 
@@ -113,24 +113,24 @@ class LearningCurve(Callback):
 
 
 @torch.no_grad()
-def held_out_loss(trainer: Trainer, module: LightningModule, rows: Rows, size: int) -> float:
-    """Returns the mean log loss (nats) of a token, in the arithmetic of the training; all processes share the work.
+def held_out_loss(trainer: Trainer, module: CausalLMModule, rows: Rows, size: int) -> float:
+    """Returns the mean loss (of a token, nats), in the arithmetic of the training; all processes share the work.
 
     Args:
         trainer: in a training.
-        module: a CausalLMModule.
+        module: whose loss.
         rows: at least one.
         size: rows a batch.
     """
     parts = np.array_split(np.arange(len(rows)), -(-len(rows) // size))
-    total = torch.zeros(2, dtype=torch.float64, device=trainer.strategy.root_device)  # loss, tokens
+    total = torch.zeros(2, dtype=torch.float64, device=trainer.strategy.root_device)  # loss, how many
     module.eval()
     for part in parts[trainer.global_rank :: trainer.world_size]:
         batch = {name: tensor.to(total.device) for name, tensor in rows.batch(part.tolist()).items()}
         with trainer.precision_plugin.forward_context():
-            loss = next_token_loss(module.model, batch).double()
-        count = (batch["labels"][:, 1:] >= 0).sum()
+            loss = module.loss(batch).double()
+        count = module.count(batch)
         total += torch.stack([loss * count, count])
     module.train()
-    summed, tokens = trainer.strategy.reduce(total, reduce_op="sum").tolist()
-    return float(summed / tokens)
+    summed, number = trainer.strategy.reduce(total, reduce_op="sum").tolist()
+    return float(summed / number)

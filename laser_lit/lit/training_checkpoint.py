@@ -68,7 +68,8 @@ def saved_step(file: Path) -> int:
 
 def saved_weights(file: Path, prefix: str = PREFIX) -> dict[str, Tensor]:
     """Returns what a checkpoint's training changed, by the names in the model, or in what else the prefix names."""
-    return {name.removeprefix(prefix): tensor for name, tensor in _loaded(file)["state_dict"].items()}
+    state: dict[str, Tensor] = _loaded(file)["state_dict"]
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
 
 
 def saved_curve(file: Path) -> Curve:

@@ -27,7 +27,7 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.*", "*.model", "*.tiktoken")
 _CLASSES = {"causal": AutoModelForCausalLM, "masked": AutoModelForMaskedLM, "seq2seq": AutoModelForSeq2SeqLM}
-_HARMLESS = re.compile(
+HARMLESS = re.compile(
     r"(^|\.)pooler\.|^cls\.seq_relationship\.|\.?position_ids$|\.inv_freq$|\.attn\.(masked_)?bias$"
     r"|\.attention\.(masked_)?bias$|^(lm_predictions|mask_predictions)\."
 )
@@ -83,7 +83,7 @@ def load_weights(
     source = find_source(path_or_id, revision, trust_remote_code)
     factored = read_factored(source)
     config = source.load(AutoConfig.from_pretrained) if factored is None else factored.config
-    _refuse_quantized(source.where, config)
+    refuse_quantized_config(source.where, config)
     auto = _CLASSES[_kind(source.where, config, kind)]
     model, info = source.load(
         auto.from_pretrained if factored is None else factored.loader(auto),
@@ -151,7 +151,7 @@ def _kind(where: str, config: Any, kind: Kind | None) -> Kind:
     return kind
 
 
-def _refuse_quantized(where: str, config: Any) -> None:
+def refuse_quantized_config(where: str, config: Any) -> None:
     """Raises InputError before anything is loaded, and before transformers asks for the quantizer's package."""
     quantization = getattr(config, "quantization_config", None)
     if quantization:
@@ -167,7 +167,7 @@ def _own_classes(config: Any) -> dict[str, str]:
 def _check_complete(where: str, cls: str, info: dict[str, Any]) -> None:
     """Raises InputError when weights were left random or weights of the checkpoint were left out."""
     mismatched = sorted(str(entry[0]) for entry in info["mismatched_keys"])
-    unexpected = sorted(name for name in info["unexpected_keys"] if not _HARMLESS.search(name))
+    unexpected = sorted(name for name in info["unexpected_keys"] if not HARMLESS.search(name))
     for names, what in (
         (sorted(info["missing_keys"]), "lacks weights, which would be random"),
         (mismatched, "has weights of other shapes"),

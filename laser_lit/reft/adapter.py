@@ -12,6 +12,7 @@ from torch import nn
 
 from laser_lit.errors import InputError
 from laser_lit.models.content import content_hash
+from laser_lit.reft.head import is_classifier
 from laser_lit.reft.lora_folder import CONFIG as LORA
 from laser_lit.reft.lora_folder import read_lora
 from laser_lit.reft.reft import Reft
@@ -138,4 +139,9 @@ def load_adapter(path: str | Path, strength: float = 1.0) -> Adapter:
         raise InputError(f"no folder {folder}: give one that train.py task=reft wrote, or PEFT for a LoRA")
     if (folder / LORA).is_file():
         return read_lora(folder, strength)
+    if is_classifier(folder):
+        raise InputError(
+            f"{folder} is a classifier's: interventions with a head, which evaluate.py does not score; its "
+            "training.json has GLUE's metrics, and load_classifier of laser_lit reads it"
+        )
     return ReftAdapter(load_reft(folder), strength)

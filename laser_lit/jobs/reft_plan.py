@@ -1,0 +1,98 @@
+"""What the trainings of interventions have in common: their length, what decides them, and the folder they write."""
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import xxhash
+from omegaconf import DictConfig
+from torch import nn
+from transformers import PreTrainedModel
+
+from laser_lit.config_finetune import FinetuneConfig
+from laser_lit.config_reft import ReftConfig
+from laser_lit.errors import InputError
+from laser_lit.files import new_folder
+from laser_lit.lit.trained_model import RECORD
+from laser_lit.lit.trainees import Trainee
+from laser_lit.models.content import content_hash
+from laser_lit.scoring.inputs import context_length
+from laser_lit.tasks.language import model_id
+
+_NO_MATTER = ("name", "path", "strength", "epochs", "show", "new_tokens", "save_every")
+"""Settings that do not change what is trained, or are in the number of steps."""
+
+
+def token_limit(config: DictConfig, settings: ReftConfig, model: nn.Module) -> int | None:
+    """Returns how many tokens an example may have; None: any number.
+
+    Raises:
+        InputError: more than the model takes.
+    """
+    limit, length = context_length(model), settings.max_length
+    if length is not None and limit is not None and length > limit:
+        raise InputError(f"reft.max_length {length}: model {model_id(config.model)} takes at most {limit} tokens")
+    return limit if length is None else length
+
+
+def training_plan(settings: ReftConfig, examples: int, processes: int) -> FinetuneConfig:
+    """Returns the settings of the training itself, with epochs as steps.
+
+    Args:
+        settings: checked.
+        examples: number of those trained on.
+        processes: that train together.
+    """
+    batch = settings.batch_size * settings.accumulate * processes
+    steps = settings.steps or max(1, math.ceil(settings.epochs * examples / batch))
+    return FinetuneConfig(
+        steps=steps,
+        batch_size=settings.batch_size,
+        accumulate=settings.accumulate,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup=round(settings.warmup * steps),
+        schedule=settings.schedule,
+        clip=settings.clip,
+        precision=settings.precision,
+        gradient_checkpointing=settings.gradient_checkpointing,
+        save_every=settings.save_every or max(1, steps // 10),
+    )
+
+
+def what_is(model: PreTrainedModel) -> dict[str, Any]:
+    """Returns what the base is: its weights, and what is made of them."""
+    about = ("_name_or_path", "transformers_version", "dtype", "architectures")
+    shape = {name: str(value) for name, value in model.config.to_diff_dict().items() if name not in about}
+    return {"model": content_hash(model), "architecture": shape}
+
+
+def what_decides(
+    settings: ReftConfig, plan: FinetuneConfig, about: dict[str, Any], rows: tuple[Any, ...], seed: int, processes: int
+) -> dict[str, Any]:
+    """Returns everything that decides what is trained.
+
+    Args:
+        settings: checked.
+        plan: as from `training_plan`.
+        about: the model, as from `what_is`.
+        rows: everything that is trained on and looked at, in types whose `repr` says all.
+        seed: of the training.
+        processes: that train together.
+    """
+    said = {name: value for name, value in asdict(settings).items() if name not in _NO_MATTER}
+    digest = xxhash.xxh3_128_hexdigest(repr(rows).encode())
+    return {"reft": said, "steps": plan.steps, **about, "pairs": digest, "seed": seed, "processes": processes}
+
+
+def publish(target: Path, trainee: Trainee, record: dict[str, Any]) -> None:
+    """Writes the folder of what was trained, with the training's record; all of it or nothing."""
+    with new_folder(target) as folder:
+        inner = folder / "trained"
+        trainee.save(inner)
+        for file in inner.iterdir():
+            file.rename(folder / file.name)
+        inner.rmdir()
+        (folder / RECORD).write_text(json.dumps(record, indent=2, allow_nan=False), encoding="utf-8")
