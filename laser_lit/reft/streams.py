@@ -40,4 +40,7 @@ def gave(output: Any) -> Tensor | None:
 
 def with_gave(output: Any, states: Tensor) -> Any:
     """Returns the output with other states where `gave` found them."""
-    return type(output)((states, *output[1:])) if isinstance(output, tuple | list) else states
+    if not isinstance(output, tuple | list):
+        return states
+    make: Any = getattr(output, "_make", type(output))  # a named tuple's own
+    return make((states, *output[1:]))

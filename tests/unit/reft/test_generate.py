@@ -68,6 +68,17 @@ def test_what_is_generated_is_no_prompt(model: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("use_cache", [True, False])
+def test_padding_that_generation_finds_by_itself(llama: nn.Module, use_cache: bool) -> None:
+    """Without a mask transformers makes one of the padding tokens; the first pass tells it."""
+    reft, ids = strong(llama, positions="f2+l2"), tokens(2, 8)
+    ids[1, :3] = 2
+    with reft.attached(llama):
+        expected = generated(llama, ids, (ids != 2).long())
+        values = {"max_new_tokens": 6, "min_new_tokens": 6, "pad_token_id": 2, "eos_token_id": 1}
+        assert torch.equal(llama.generate(ids, use_cache=use_cache, **values)[:, 8:], expected)
+
+
+@pytest.mark.parametrize("use_cache", [True, False])
 def test_a_batch_with_left_padding_is_as_one_by_one(model: nn.Module, use_cache: bool) -> None:
     reft = strong(model, positions="f2+l2")
     ids = tokens(4, 8)
@@ -94,10 +105,9 @@ def test_a_second_prompt_in_the_same_attachment(llama: nn.Module) -> None:
 @pytest.mark.parametrize("way", ["greedy", "beams"])
 @pytest.mark.parametrize("use_cache", [True, False])
 def test_generation_inside_of_prompts(llama: nn.Module, way: str, use_cache: bool) -> None:
-    """The first 4 tokens are the prompt, though generation begins with 7."""
+    """The first 4 and 6 tokens are the prompts, though generation begins with 7."""
     reft, ids = strong(llama, positions="l1"), tokens()
-    prompt = torch.zeros(2, 7, dtype=torch.bool)
-    prompt[:, :4] = True
+    prompt = torch.arange(7) < torch.tensor([[4], [6]])
     values = WAYS[way] | {"use_cache": use_cache}
     with reft.attached(llama), prompts(prompt):
         found = generated(llama, ids, **values)
