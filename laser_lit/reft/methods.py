@@ -82,9 +82,7 @@ class LowRankIntervention(nn.Module):
             type: one of FORMS.
             size: d, of the states.
             rank: r, in [1, d].
-            act_fn: see `laser_lit.reft.intervention.Intervention`.
-            dropout: see there.
-            bias: see there.
+            act_fn, dropout, bias: see `laser_lit.reft.intervention.Intervention`.
             dtype: of the parameters, and of the arithmetic; R is computed in float32 first.
             generator: on the CPU; None takes torch's own.
 
