@@ -82,7 +82,9 @@ class LowRankIntervention(nn.Module):
             type: one of FORMS.
             size: d, of the states.
             rank: r, in [1, d].
-            act_fn, dropout, bias: see `laser_lit.reft.intervention.Intervention`.
+            act_fn: see `laser_lit.reft.intervention.Intervention`.
+            dropout: see there.
+            bias: see there.
             dtype: of the parameters, and of the arithmetic; R is computed in float32 first.
             generator: on the CPU; None takes torch's own.
 
@@ -90,17 +92,15 @@ class LowRankIntervention(nn.Module):
             InputError: an unknown name or a number out of range.
         """
         super().__init__()
-        check_method(type, rank, act_fn=act_fn, dropout=dropout, dtype=dtype, bias=bias)
-        if rank > size:
-            raise InputError(f"rank {rank}: must lie in [1, {size}], the size of the states")
+        check_method(type, rank, size, act_fn=act_fn, dropout=dropout, dtype=dtype, bias=bias)
         self.method, self.size, self.rank = type, size, rank
         self.act_fn, self.dropout, self.dtype, self.bias = act_fn, dropout, dtype, bias
         form = FORMS[type]
         if form.basis:
             self.basis = OrthonormalBasis(size, rank, generator)
         self.projection = None if form.basis else _linear(size, rank, bias and form.subtracts, generator)
-        self.source = _linear(size, rank, bias, generator) if form.source == "linear" else None
-        if form.source == "constant":
+        self.source = None if form.source == "constant" else _linear(size, rank, bias, generator)
+        if self.source is None:
             self.constant = nn.Parameter(torch.rand(rank, generator=generator))
         self._act = None if act_fn == "linear" else ACT2FN[act_fn]
         self.to(DTYPES[dtype])
@@ -153,13 +153,22 @@ class LowRankIntervention(nn.Module):
 
 
 def check_method(
-    type: str, rank: int, *, act_fn: str = "linear", dropout: float = 0.0, dtype: str = "float32", bias: bool = True
+    type: str,
+    rank: int,
+    size: int | None = None,
+    *,
+    act_fn: str = "linear",
+    dropout: float = 0.0,
+    dtype: str = "float32",
+    bias: bool = True,
 ) -> None:
     """Raises an error for settings of an intervention that cannot be meant; see `LowRankIntervention`."""
     if type not in FORMS:
         raise unknown_name("type of intervention", type, FORMS)
     if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
         raise InputError(f"rank {rank!r}: must be a whole number, at least 1")
+    if size is not None and rank > size:
+        raise InputError(f"rank {rank}: must lie in [1, {size}], the size of the states")
     if act_fn != "linear" and act_fn not in ACT2FN:
         raise unknown_name("act_fn", act_fn, ("linear", *ACT2FN))
     if act_fn != "linear" and FORMS[type].source == "constant":
