@@ -9,6 +9,7 @@ from rich.console import Console
 
 from laser_lit.errors import InputError
 from laser_lit.report.html import redraw
+from laser_lit.report.parameters import parameters_section
 from laser_lit.report.sweep import find_runs, render_sweep, sweep_rows, unfinished, write_sweep
 from laser_lit.report.tables import render_result
 from laser_lit.results.cells import read_cells
@@ -52,8 +53,9 @@ def _one(folder: Path, console: Console, with_table: bool) -> Path:
 
 def _several(folder: Path, console: Console) -> Path:
     """Returns the page of the runs below a folder; their table is printed."""
-    rows, left = sweep_rows(folder, find_runs(folder)), unfinished(folder)
-    path = write_sweep(folder, rows, left)
+    runs = find_runs(folder)
+    rows, left = sweep_rows(folder, runs), unfinished(folder)
+    path = write_sweep(folder, rows, left, parameters_section(folder, runs))
     console.print(render_sweep(rows, left))
     return path
 

@@ -1,9 +1,10 @@
 """Several finished runs beside each other: a line a run, with p adjusted for how many were tested."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.console import Group, RenderableType
@@ -266,13 +267,16 @@ def _without(left: Sequence[str]) -> str:
     return f"{jobs} left no {records.FILE} (unfinished, failed, or one shard of a search): {names}."
 
 
-def write_sweep(folder: Path, rows: Sequence[Row], left: Sequence[str] = ()) -> Path:
+def write_sweep(
+    folder: Path, rows: Sequence[Row], left: Sequence[str] = (), parameters: Mapping[str, Any] | None = None
+) -> Path:
     """Writes report.html of several runs into the folder above them, and returns its path.
 
     Args:
         folder: of all of them.
         rows: as from `sweep_rows`.
         left: jobs without a record.
+        parameters: as from `parameters_section`.
     """
     path = folder / FILE
     page = render_page(
@@ -284,6 +288,7 @@ def write_sweep(folder: Path, rows: Sequence[Row], left: Sequence[str] = ()) -> 
         unit=same_unit(rows),
         summary=summary(rows),
         left=_without(left) if left else "",
+        parameters=parameters,
     )
     write_text_atomic(path, page)
     return path

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 import shutil
@@ -8,9 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from laser_lit.report.__main__ import main
 from laser_lit.report.html import render_html
 from laser_lit.results.predictions import predictions_table
 from laser_lit.results.record import Record
+from laser_lit.results.reft_result import ReftResult, ReftSplit
 
 SWITCHES = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update"),
@@ -81,6 +84,18 @@ setTimeout(() => {
   $("cells-search").value = ""; $("cells-search").dispatchEvent(new Event("input"));
   $("cells-next").click(); steps.push(["next", $("cells-count").textContent]);
   steps.push(["elements", document.querySelectorAll("#cells-rows b").length]);
+  const probe = document.createElement("pre");
+  probe.id = "probe";
+  probe.textContent = JSON.stringify(steps);
+  document.body.append(probe);
+}, 5000);
+</script>
+"""
+PARAMETERS_PROBE = """
+<script>
+setTimeout(() => {
+  const count = (what) => document.querySelectorAll("#plot-parameters-0 " + what).length;
+  steps.push(["drawn", count(".point"), count(".yerror")]);
   const probe = document.createElement("pre");
   probe.id = "probe";
   probe.textContent = JSON.stringify(steps);
@@ -182,3 +197,16 @@ def test_figures_are_drawn_selected_and_the_cells_sorted(
     assert seen["found"] == ["1–4 of 4"]
     assert seen["next"] == ["21–40 of 72"]
     assert seen["elements"] == [0]
+
+
+@pytest.mark.browser
+def test_scores_against_parameters_are_drawn(record: Record, tmp_path: Path):
+    own = ReftSplit(record.test.laser, record.test.gain, record.test.laser, record.test.gain)
+    for run, parameters in (("0", 100), ("1", 3000)):
+        reft = ReftResult("ReFT", "a", run, ("loreft",), parameters, 1.0, own, own)
+        dataclasses.replace(record, reft=reft).save(tmp_path / run / "result.json")
+    assert main([str(tmp_path)]) == 0
+    text = (tmp_path / "report.html").read_text().replace("<main>", f"{FIRST}<main>")
+    seen = browse(text, tmp_path, PARAMETERS_PROBE)
+    assert not {"error", "refused"} & set(seen)
+    assert seen["drawn"] == [4, 4]
