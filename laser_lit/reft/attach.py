@@ -116,7 +116,7 @@ class Attachment:
         if prompt is None:
             prompt = _attended(named.get("attention_mask"), batch, past + length)
             if generation.running:
-                generation.prompt = prompt
+                prompt = generation.begins(prompt)
             elif past:
                 prompt = prompt[:, :past]
         times, rest = divmod(batch, prompt.shape[0])

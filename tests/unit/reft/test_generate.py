@@ -219,6 +219,26 @@ def test_a_prompt_in_chunks(llama: nn.Module) -> None:
         assert torch.equal(generated(llama, ids, mask, prefill_chunk_size=3), generated(llama, ids, mask))
 
 
+def test_candidates_in_the_first_pass_are_no_prompt(llama: nn.Module) -> None:
+    """Looked-up tokens follow the prompt at once; where transformers makes the mask, it covers them too."""
+    reft, ids = strong(llama, positions="l2"), tokens(1, 4).repeat(1, 3)
+    values = {"max_new_tokens": 6, "min_new_tokens": 6, "do_sample": False, "pad_token_id": 2, "eos_token_id": 1}
+    with reft.attached(llama):
+        expected = generated(llama, ids)
+        for inputs in ({"inputs": ids}, {"input_ids": ids}):
+            found = llama.generate(**inputs, prompt_lookup_num_tokens=3, **values)
+            assert torch.equal(found[:, 12:], expected)
+
+
+def test_chunks_need_a_mask(llama: nn.Module) -> None:
+    """The first chunk alone does not tell which are the last tokens of the prompt."""
+    reft, ids = strong(llama), tokens(2, 8)
+    with reft.attached(llama):
+        with pytest.raises(InputError, match=r"begins with 3 of a prompt's 8 tokens.*give generate an attention_mask"):
+            llama.generate(ids, max_new_tokens=2, prefill_chunk_size=3, pad_token_id=2)
+        assert torch.equal(generated(llama, ids, prefill_chunk_size=3), generated(llama, ids))
+
+
 def test_a_further_turn_with_a_cache(llama: nn.Module) -> None:
     """Tokens that follow a cache are intervened on where they are prompts of generation or `prompts` says so."""
     reft, ids = strong(llama, positions="l2"), tokens(2, 9)
