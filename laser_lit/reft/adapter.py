@@ -111,11 +111,8 @@ class ReftAdapter:
 
     @contextmanager
     def attached(self, model: nn.Module) -> Iterator[None]:
-        """Attaches the interventions, in eval mode and on the devices of the modules they work at."""
+        """Attaches the interventions in eval mode."""
         training = self.reft.training
-        modules, first = dict(model.named_modules()), next(model.parameters())
-        for place, _, edit in self.reft.sites():
-            edit.to(next(modules[place.module].parameters(), first).device)
         self.reft.eval()
         try:
             with self.reft.attached(model, self.strength):

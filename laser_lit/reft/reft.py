@@ -114,6 +114,8 @@ class Reft(nn.Module):
     def attach(self, model: nn.Module, strength: float = 1.0) -> Attachment:
         """Returns the hooks by which a model has the interventions, until their `detach`.
 
+        The parameters move to the devices of the modules that they work at.
+
         Args:
             model: of the architecture that the interventions were made for.
             strength: factor of what is added to the states; 0 leaves them as they are.
@@ -122,6 +124,7 @@ class Reft(nn.Module):
             InputError: another architecture.
         """
         self.check(model)
+        self._follow(model)
         return Attachment(model, self.sites(), strength)
 
     @contextmanager
@@ -138,6 +141,13 @@ class Reft(nn.Module):
         finally:
             attachment.detach()
 
+    def _follow(self, model: nn.Module) -> None:
+        modules, first = dict(model.named_modules()), next(model.parameters())
+        for place, _, edit in self.sites():
+            device = next(modules[place.module].parameters(), first).device
+            if device.type != "meta":  # offloaded: it says nothing of where the states will be
+                edit.to(device)
+
     def check(self, model: nn.Module) -> None:
         """Raises an error for a model of another architecture than the interventions were made for.
 
@@ -147,13 +157,23 @@ class Reft(nn.Module):
         names = dict(model.named_modules())
         missing = [place.module for place in self.places if place.module not in names]
         made = (self.base.model_type, self.base.layers, self.base.size)
-        found = architecture_of(model, Places(model, find_matrices(model)))
+        places = Places(model, find_matrices(model))
+        found = architecture_of(model, places)
         if made != found or missing:
             lacks = f"; it has no {missing[0]}" if missing else ""
             raise InputError(
                 f"the interventions were made for {self.base.id or 'a model'} ({_words(*made)}), and this model is "
                 f"{_words(*found)}{lacks}: attach them to the model they were trained on"
             )
+        named = [said for said in self.interventions if said.component in COMPONENTS]
+        here = {place.name: place for said in named for place, _ in _sites(said, places)}
+        for place in self.places:
+            other = here.get(place.name, place)
+            if other != place:
+                raise InputError(
+                    f"{place.name} has {other.size} entries in this model, and the interventions were made for "
+                    f"{place.size} in {place.module}: attach them to the model they were trained on"
+                )
 
 
 def architecture_of(model: Any, places: Places) -> tuple[str, int, int]:

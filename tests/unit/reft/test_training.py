@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForSequenceClassification
 
 from laser_lit.reft.intervention import Intervention
-from laser_lit.reft.methods import FORMS
+from laser_lit.reft.methods import FORMS, LowRankIntervention
 from laser_lit.reft.prompt import prompts
 from laser_lit.reft.reft import Reft
 
@@ -143,3 +143,12 @@ def test_the_basis_is_made_once_a_pass(model: nn.Module) -> None:
         assert len(calls) == 2
         model.eval().generate(tokens(), max_new_tokens=4, pad_token_id=2)
         assert len(calls) == 4  # for the prompt alone
+
+
+def test_parameters_follow_the_modules(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module whose weights are offloaded says nothing of where its states will be."""
+    reft, moved = strong(model), []
+    monkeypatch.setattr(LowRankIntervention, "to", lambda edit, device: moved.append((edit, device.type)))
+    model.model.layers[1].to("meta")
+    reft.attach(model).detach()
+    assert moved == [(reft.edits[0], "cpu")]

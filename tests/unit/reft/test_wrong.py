@@ -129,6 +129,15 @@ def test_another_architecture(model: nn.Module, other: Any, words: str) -> None:
     assert "generate" not in vars(another)
 
 
+def test_the_same_architecture_with_other_widths(model: nn.Module) -> None:
+    another = build("LlamaForCausalLM", "LlamaConfig", **GROUPED | {"intermediate_size": 40})
+    before = hooks_of(another)
+    strong(model).attach(another).detach()  # all that these work at is as wide there
+    with pytest.raises(InputError, match=r"layer 0 mlp_activation has 40 entries in this model.* made for \d+ .*"):
+        strong(model, component="mlp_activation").attach(another)
+    assert hooks_of(another) == before
+
+
 def test_a_module_that_is_not_there_leaves_no_hooks(model: nn.Module) -> None:
     """The same architecture without its head: its paths are others."""
     reft, before = strong(model), hooks_of(model)
