@@ -82,6 +82,7 @@ class ModelConfig:
         path: local folder or hub id.
         revision: commit on the hub.
         dtype: "auto" (the checkpoint's), "float32", "bfloat16" or "float16".
+        quantization: "4bit" or "8bit" holds the frozen base so (bitsandbytes), for task=reft and reft.path alone.
         device_map: "auto" spreads the model over several GPUs through accelerate.
         kind: "causal" or "masked"; null reads it from the checkpoint's config.
         architecture: YAML of a family that is not built in.
@@ -96,6 +97,7 @@ class ModelConfig:
     path: str | None = None
     revision: str | None = None
     dtype: str = "auto"
+    quantization: str | None = None
     device_map: str | None = None
     kind: str | None = None
     architecture: str | None = None

@@ -114,7 +114,7 @@ def _load(config: DictConfig, settings: ReftConfig) -> tuple[PreTrainedModel, Pr
     source = {"revision": model.revision, "trust_remote_code": model.trust_remote_code}
     dtype = "bfloat16" if settings.precision == "bf16-true" else "float32"
     tokenizer = load_tokenizer(model.path, **source)
-    weights = load_weights(model.path, dtype=dtype, kind=model.kind, **source)
+    weights = load_weights(model.path, dtype=dtype, kind=model.kind, quantization=model.quantization, **source)
     if model_kind(weights) != "causal":
         raise InputError(f"task=reft trains next-token models, and {model_id(model)} predicts masked tokens")
     refuse_not_finite(weights)

@@ -15,6 +15,7 @@ from laser_lit.config import plain
 from laser_lit.errors import InputError
 from laser_lit.jobs.built_in import ensure_built_in
 from laser_lit.jobs.check_adapter import check_adapter
+from laser_lit.jobs.checks import check_quantization
 from laser_lit.report.scan_figures import scan_figures
 from laser_lit.report.scan_page import write_scan_page
 from laser_lit.report.scan_summary import render_summary
@@ -33,6 +34,7 @@ def run(config: DictConfig) -> float:
         InputError: for a model without a place, or values of `spectral` that cannot be meant.
     """
     check_adapter(config)
+    check_quantization(config)
     settings = config.spectral
     unfrozen.check_percent(settings.percent)
     path, name = _model(config)

@@ -85,7 +85,7 @@ def make_trainee(model: PreTrainedModel, settings: ReftConfig, seed: int, id: st
     Raises:
         InputError: places or matrices that the model does not have.
     """
-    total = sum(parameter.numel() for parameter in model.parameters())
+    total = int(model.num_parameters())  # also of weights that 4 bits pack
     model.requires_grad_(False)
     with torch.random.fork_rng(devices=[]):
         if settings.type == LORA:

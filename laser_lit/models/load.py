@@ -19,6 +19,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.models.architecture import field
 from laser_lit.models.factored import read_factored
+from laser_lit.models.quantized import bitsandbytes_config
 from laser_lit.models.refusal import quantized_checkpoint
 from laser_lit.models.source import find_source
 
@@ -42,6 +43,7 @@ def load_model(
     device_map: str | dict[str, Any] | None = None,
     trust_remote_code: bool = False,
     kind: Kind | None = None,
+    quantization: str | None = None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Returns a language model in eval mode and its tokenizer.
 
@@ -52,6 +54,7 @@ def load_model(
         device_map: as in transformers; None loads onto the CPU.
         trust_remote_code: whether code that comes with the model may run.
         kind: "causal", "masked" or "seq2seq"; None takes causal or masked from the config.
+        quantization: "4bit" or "8bit" holds the linear layers so, by bitsandbytes; they can then not be edited.
 
     Raises:
         InputError: no such model, no access, broken or incomplete files, or not a language model.
@@ -64,6 +67,7 @@ def load_model(
         device_map=device_map,
         trust_remote_code=trust_remote_code,
         kind=kind,
+        quantization=quantization,
     )
     return model, tokenizer
 
@@ -76,6 +80,7 @@ def load_weights(
     device_map: str | dict[str, Any] | None = None,
     trust_remote_code: bool = False,
     kind: Kind | None = None,
+    quantization: str | None = None,
 ) -> PreTrainedModel:
     """Returns the model alone, in eval mode; see `load_model`."""
     if dtype not in DTYPES:
@@ -85,15 +90,25 @@ def load_weights(
     config = source.load(AutoConfig.from_pretrained) if factored is None else factored.config
     refuse_quantized_config(source.where, config)
     auto = _CLASSES[_kind(source.where, config, kind)]
+    wanted = dtype if dtype == "auto" else getattr(torch, dtype)
+    bits = {} if quantization is None else _in_bits(quantization, factored is not None, wanted, source.where)
     model, info = source.load(
         auto.from_pretrained if factored is None else factored.loader(auto),
         config=config,
-        dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+        dtype=wanted,
         device_map=device_map,
         output_loading_info=True,
+        **bits,
     )
     _check_complete(source.where, type(model).__name__, info)
     return model.eval()
+
+
+def _in_bits(quantization: str, is_factored: bool, dtype: Any, where: str) -> dict[str, Any]:
+    """Returns what from_pretrained needs to quantize a checkpoint."""
+    if is_factored:
+        raise InputError(f"model.quantization={quantization}: {where} has factors, which bitsandbytes does not take")
+    return {"quantization_config": bitsandbytes_config(quantization, torch.float32 if dtype == "auto" else dtype)}
 
 
 def load_tokenizer(

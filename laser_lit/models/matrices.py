@@ -104,18 +104,21 @@ class MatrixMap(Mapping[MatrixId, MatrixHandle]):
         return list(dict.fromkeys(self.canonical(id) for id in found))
 
 
-def find_matrices(model: nn.Module, architecture: str | Path | None = None) -> MatrixMap:
+def find_matrices(model: nn.Module, architecture: str | Path | None = None, *, editable: bool = True) -> MatrixMap:
     """Returns the matrix map of a model.
 
     Args:
         model: a transformers model, or any module whose parameters an architecture file describes.
         architecture: name of a packaged family or path of a YAML file; None takes the family of config.model_type.
+        editable: False also takes weights that cannot be read as matrices (quantized, say); the map then says where
+            they are, and no more.
 
     Raises:
         InputError: an unknown architecture, parameters that do not fit it, quantized, sharded or offloaded weights.
     """
     model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped
-    refuse_quantized(model)
+    if editable:
+        refuse_quantized(model)
     config = getattr(model, "config", None)
     model_type = field(config, "model_type")
     parameters: Parameters = dict(model.named_parameters(remove_duplicate=False))
@@ -129,6 +132,8 @@ def find_matrices(model: nn.Module, architecture: str | Path | None = None) -> M
     layers, handles = Finder[Stored](family, config, {**parameters, **factors}, _handle).find()
     if not layers:
         raise unknown_architecture(type(model).__name__, model_type, parameters, list(families()), family.name)
+    if not editable:
+        return MatrixMap(family.name, layers, handles)
     refuse_offloaded(handles)
     return _tied_once(family.name, layers, handles)
 

@@ -63,7 +63,7 @@ def import_pyreft(
         InputError: not pyreft's, another model's, or something that ReFT here does not have.
     """
     folder = find_folder(path)
-    entries = _here(read_entries(folder), Places(model, find_matrices(model)))
+    entries = _here(read_entries(folder), Places(model, find_matrices(model, editable=False)))
     tensors = [read_tensors(entry) for entry in entries]
     plan = _Plan(entries, tensors, *_tokens(entries, positions, share))
     reft = Reft.on(model, plan.interventions(act_fn, dropout, dtype), id=id, revision=revision)

@@ -96,7 +96,7 @@ class Reft(nn.Module):
         """
         if not interventions:
             raise InputError("no interventions: give at least one")
-        places = Places(model, find_matrices(model))
+        places = Places(model, find_matrices(model, editable=False))
         sites = [(said, *site) for said in interventions for site in _sites(said, places)]
         base = Base(*architecture_of(model, places), id, revision)
         return cls(interventions, base, sites, seed)
@@ -157,7 +157,7 @@ class Reft(nn.Module):
         names = dict(model.named_modules())
         missing = [place.module for place in self.places if place.module not in names]
         made = (self.base.model_type, self.base.layers, self.base.size)
-        places = Places(model, find_matrices(model))
+        places = Places(model, find_matrices(model, editable=False))
         found = architecture_of(model, places)
         if made != found or missing:
             lacks = f"; it has no {missing[0]}" if missing else ""

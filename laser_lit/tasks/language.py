@@ -69,15 +69,15 @@ class LanguageTask:
             device_map=model.device_map,
             trust_remote_code=model.trust_remote_code,
             kind=model.kind,
+            quantization=model.quantization,
         )
-        self.matrices = find_matrices(self.model, model.architecture)
+        self.matrices = find_matrices(self.model, model.architecture, editable=model.quantization is None)
         refuse_not_finite(self.model)
         self._callback.model = self.matrices
         self._take(config, examples)
         self._module = EvaluationModule(self.model)
         self.id = model_id(config.model)
-        self.processes = self.trainer.world_size
-        self.writes = self.trainer.is_global_zero
+        self.processes, self.writes = self.trainer.world_size, self.trainer.is_global_zero
         self.device = _device(self.trainer)
 
     def on(self, config: DictConfig, examples: ExampleSet | TextSet) -> "LanguageTask":
