@@ -43,6 +43,7 @@ WRONG = {
     "reft.positions=l0": ("positions 'l0'", "f7+l7"),
     "reft.share=some": ("share 'some'", "all, ends, none"),
     "reft.rank=0": ("reft.rank 0", "at least 1"),
+    "model.quantization=3bit": ("model.quantization '3bit'", "4bit, 8bit"),
     "reft.rank=33": ("layer 0 block_output: rank 33", "[1, 32]"),
     "reft.layer=3": ("layer 3", "0 to 2"),
     "reft.layer=[0,7]": ("layer 7", "0 to 2"),
@@ -77,6 +78,7 @@ def test_wrong_inputs(refused, typed, wrong):
 
 
 LORA = {
+    "model.quantization=4bit": ("reft=lora", "needs the whole weights"),
     "reft.rank=0": ("reft.rank 0", "at least 1"),
     "reft.layer=3": ("layer 3", "0 to 2"),
     "reft.matrices=[q_porj]": ("unknown matrix 'q_porj'", "nearest: q_proj"),
