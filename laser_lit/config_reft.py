@@ -32,7 +32,7 @@ class ReftConfig:
         epochs: passes over the training examples; counts where `steps` is null.
         steps: optimizer steps.
         batch_size: examples a batch on one device.
-        accumulate: batches a step.
+        accumulate: batches a step; their mean losses count alike, however many tokens each has.
         max_length: tokens of prompt and answer together; a longer prompt loses its beginning; null: the model's limit.
         learning_rate: peak of the schedule.
         weight_decay: of AdamW, on matrices.

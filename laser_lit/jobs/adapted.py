@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig
 
+from laser_lit.config import plain
 from laser_lit.config_reft import ReftConfig
 from laser_lit.errors import InputError
 from laser_lit.jobs.scores import Scores, gain_over
@@ -15,6 +16,9 @@ from laser_lit.lit.trained_model import RECORD
 from laser_lit.reft.adapter import Adapter, load_adapter
 from laser_lit.results.reft_result import ReftResult, ReftSplit
 from laser_lit.tasks.base import Task
+
+_ROWS = ("path", "id", "task", "world")
+"""Fields of `data` that say which rows there are."""
 
 
 def configured_adapter(config: DictConfig) -> Adapter | None:
@@ -127,13 +131,20 @@ def _seen(file: Path, adapter: Adapter, config: DictConfig) -> Iterator[str]:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         data, seed = record["data"], record["config"]["seed"]
-        name, split = record["config"]["data"]["name"], data["split"]
+        asked, split = dict(record["config"]["data"]), data["split"]
     except (OSError, ValueError, KeyError, TypeError):
         return
-    if name != config.data.name:
+    name, here = config.data.name, plain(config)["data"]
+    if asked.get("name") != name:
         return
     who = "The interventions were trained on" if adapter.label == "ReFT" else "The LoRA was trained on"
-    if split == "all":
+    other = [field for field in _ROWS if field in asked and asked[field] != here[field]]
+    if other:
+        yield (
+            f"{who} other rows of data={name} (data.{other[0]}={asked[other[0]]}): whether some of them are scored "
+            "here is not known"
+        )
+    elif split == "all":
         yield f"{who} all of data={name}, the test split too: these are no gains on unseen examples"
     elif (seed, "group") != (config.seed, config.split):
         yield (

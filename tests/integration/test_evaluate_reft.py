@@ -140,9 +140,14 @@ def test_notes_of_what_makes_a_gain_worth_less(evaluate, local, gptj, reft, tmp_
     made = strong(load_weights(gptj))
     made.base = type(made.base)(**{**vars(made.base), "id": "some/gpt-j"})
     save_reft(made, other)
-    cases = (("all", 0, "the test split too"), ("validation", 1, "another split"), ("validation", 0, "test is unseen"))
-    for split, seed, words in cases:
-        training = {"data": {"split": split}, "config": {"seed": seed, "data": {"name": "counterfact"}}}
+    same = next(argument for argument in local if argument.startswith("data.path=")).removeprefix("data.path=")
+    cases = (
+        *(("all", 0, same, "the test split too"), ("validation", 1, same, "another split")),
+        *(("validation", 0, same, "test is unseen"), ("validation", 0, "b.json", "other rows of data=counterfact")),
+    )
+    for split, seed, path, words in cases:
+        data = {"name": "counterfact", "path": path}
+        training = {"data": {"split": split}, "config": {"seed": seed, "data": data}}
         (other / RECORD).write_text(json.dumps(training))
         found = evaluate(*local, "controls=false", f"reft.path={other}").record["warnings"]
         assert any(words in warning for warning in found), found
