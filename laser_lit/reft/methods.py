@@ -109,7 +109,7 @@ class LowRankIntervention(nn.Module):
         """Returns R as (d, r), or W2ᵀ, in the intervention's type."""
         if self.projection is not None:
             return self.projection.weight.mT
-        return self.basis().to(DTYPES[self.dtype])
+        return self.basis().to(self.basis.weight.dtype)
 
     def delta(self) -> Delta:
         """Returns what is added to states; the basis is computed here, once, however often that is called."""
@@ -143,7 +143,7 @@ class LowRankIntervention(nn.Module):
         if strength == 0:
             return h
         with torch.autocast(h.device.type, enabled=False):
-            added = delta(h.to(DTYPES[self.dtype]))
+            added = delta(h.to(next(self.parameters()).dtype))
             edited = h + (added if strength == 1 else strength * added)  # in the finer type of both
             return functional.dropout(edited, self.dropout, self.training).to(h.dtype)
 

@@ -161,3 +161,12 @@ def test_the_same_seed_makes_the_same_parameters() -> None:
 def test_a_rank_out_of_range(rank: int) -> None:
     with pytest.raises(InputError, match=f"rank {rank}: must"):
         LowRankIntervention("loreft", SIZE, rank)
+
+
+@pytest.mark.parametrize("method", FORMS)
+def test_an_intervention_whose_type_was_changed_computes_in_the_new_one(method: str) -> None:
+    edit, h = LowRankIntervention(method, 8, 2).eval(), torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
+    expected = edit(h)
+    torch.testing.assert_close(edit.double()(h), expected)
+    assert edit.double()(h.double()).dtype == torch.float64
+    torch.testing.assert_close(edit.bfloat16()(h), expected, atol=0.1, rtol=0)
