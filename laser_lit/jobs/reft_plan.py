@@ -40,16 +40,19 @@ def token_limit(config: DictConfig, settings: ReftConfig, model: nn.Module) -> i
 def training_plan(settings: ReftConfig, examples: int, processes: int) -> FinetuneConfig:
     """Returns the settings of the training itself, with epochs as steps.
 
+    Where epochs count, no step takes more than all examples once: ten epochs of four examples are ten steps.
+
     Args:
         settings: checked.
         examples: number of those trained on.
         processes: that train together.
     """
-    batch = settings.batch_size * settings.accumulate * processes
-    steps = settings.steps or max(1, math.ceil(settings.epochs * examples / batch))
+    parts = settings.accumulate * processes
+    size = settings.batch_size if settings.steps else min(settings.batch_size, max(1, examples // parts))
+    steps = settings.steps or max(1, math.ceil(settings.epochs * examples / (size * parts)))
     return FinetuneConfig(
         steps=steps,
-        batch_size=settings.batch_size,
+        batch_size=size,
         accumulate=settings.accumulate,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,

@@ -113,7 +113,7 @@ def _folder(path: str | Path) -> Path:
         raise InputError(f"{folder} is a file; give the folder that save_reft wrote")
     refuse_unfinished(folder)
     if not (folder / CONFIG).is_file():
-        raise InputError(f"{folder} {_kind(folder)}; a folder is wanted that save_reft wrote")
+        raise InputError(f"{folder} {_kind(folder)}; a folder is wanted that train.py task=reft or save_reft wrote")
     return folder
 
 
