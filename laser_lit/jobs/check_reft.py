@@ -40,6 +40,11 @@ def check_reft(config: DictConfig, settings: ReftConfig) -> None:
             raise unknown_name(f"reft.{name}", getattr(settings, name), allowed)
     _check_numbers(config, settings)
     _check_type(settings)
+    if config.laser.name != "none":
+        raise InputError(
+            f"laser={config.laser.name}: task=reft trains on the unedited model, so that it would count for nothing; "
+            "leave it out, and give it to evaluate.py beside reft.path, which scores both together"
+        )
     check_model(config)
     check_devices(config, "reft")
     for name, folder in (("paths.results", config.paths.results), ("paths.output", config.paths.output)):

@@ -103,7 +103,7 @@ def interventions_of(settings: ReftConfig) -> list[Intervention]:
     """
     if settings.interventions:
         return [
-            Intervention.of(values, f"reft.interventions, number {number} from 0")
+            Intervention.of(values, f"reft.interventions number {number} (counted from 0)")
             for number, values in enumerate(settings.interventions)
         ]
     named = settings.component in COMPONENTS

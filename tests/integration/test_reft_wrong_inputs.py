@@ -41,6 +41,7 @@ def refused(command):
 WRONG = {
     "reft.type=loretf": ("unknown reft.type 'loretf'", "nearest: loreft"),
     "reft.positions=l0": ("positions 'l0'", "f7+l7"),
+    "laser=single": ("laser=single", "unedited model", "evaluate.py"),
     "reft.share=some": ("share 'some'", "all, ends, none"),
     "reft.rank=0": ("reft.rank 0", "at least 1"),
     "model.quantization=3bit": ("model.quantization '3bit'", "4bit, 8bit"),
