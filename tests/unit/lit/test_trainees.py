@@ -142,7 +142,7 @@ def test_several_interventions_have_types_of_their_own():
 
 
 def test_an_intervention_that_is_none_is_named_by_its_number():
-    with pytest.raises(InputError, match=r"reft\.interventions, number 1 .*'ranc'.*nearest: rank"):
+    with pytest.raises(InputError, match=r"reft\.interventions number 1 .*'ranc'.*nearest: rank"):
         interventions_of(replace(REFT, interventions=[{"layer": 0}, {"layer": 0, "ranc": 3}]))
 
 
