@@ -12,10 +12,10 @@ from omegaconf import DictConfig
 from laser_lit.data.split import MODES
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.jobs.check_adapter import check_adapter
+from laser_lit.jobs.check_quantization import check_quantization
 from laser_lit.jobs.check_search import check_search
 from laser_lit.jobs.export import check_export
 from laser_lit.lit.trainer import make_trainer
-from laser_lit.models.quantized import QUANTIZATIONS
 from laser_lit.scoring.batches import Side
 from laser_lit.scoring.request import check_protocol
 
@@ -68,26 +68,6 @@ def check_model(config: DictConfig) -> None:
             f"model={config.model.name} data={config.data.name}: the built-in model knows the words of the built-in "
             "data and nothing else; use model=facts with data=facts, and model=facts model.path=DIR for an export of it"
         )
-
-
-def check_quantization(config: DictConfig) -> None:
-    """Raises an error where weights in 4 or 8 bits would have to be edited, read as matrices or trained."""
-    typed = config.model.quantization
-    if typed is None:
-        return
-    if typed not in QUANTIZATIONS:
-        raise unknown_name("model.quantization", typed, QUANTIZATIONS)
-    if config.task.name not in ("language", "reft"):
-        raise InputError(
-            f"model.quantization={typed}: task={config.task.name} needs the weights themselves; leave it out "
-            "(task=reft trains beside a quantized base, and evaluate.py laser=none reft.path=DIR scores one)"
-        )
-    edits = config.laser.name != "none" or ("search" in config and config.search.name != "none")
-    if config.task.name == "language" and edits:
-        raise InputError(f"model.quantization={typed}: quantized weights cannot be edited; say laser=none search=none")
-    if config.task.name == "reft" and (config.reft.type == "lora" or config.data.name == "glue"):
-        what = "reft=lora" if config.reft.type == "lora" else "a classifier (data=glue)"
-        raise InputError(f"model.quantization={typed} with {what}: needs the whole weights; leave it out")
 
 
 def check_folder(name: str, folder: Path) -> None:

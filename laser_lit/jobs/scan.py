@@ -15,7 +15,7 @@ from laser_lit.config import plain
 from laser_lit.errors import InputError
 from laser_lit.jobs.built_in import ensure_built_in
 from laser_lit.jobs.check_adapter import check_adapter
-from laser_lit.jobs.checks import check_quantization
+from laser_lit.jobs.check_quantization import check_quantization
 from laser_lit.report.scan_figures import scan_figures
 from laser_lit.report.scan_page import write_scan_page
 from laser_lit.report.scan_summary import render_summary
