@@ -1,4 +1,4 @@
-"""What can be said against quantized weights before anything is loaded; imports nothing heavy, since a scan does not."""
+"""What can be said against quantized weights before anything is loaded; light, since a scan is."""
 
 from omegaconf import DictConfig
 
