@@ -27,13 +27,13 @@ from laser_lit.jobs.training import (
     folder_name,
     training_loggers,
     trainings_folder,
+    what_is,
 )
 from laser_lit.lit.finetuning import Finetuning
 from laser_lit.lit.trained_model import save_trained, take_weights
 from laser_lit.lit.trainer import make_trainer
 from laser_lit.lit.training_checkpoint import saved_weights
 from laser_lit.lit.windows import Windows, cut_windows
-from laser_lit.models.content import content_hash
 from laser_lit.models.finite import refuse_not_finite
 from laser_lit.models.load import load_tokenizer, load_weights
 from laser_lit.models.unfrozen import Unfrozen, freeze_except
@@ -130,11 +130,9 @@ def _content(
     for part in (windows.train, windows.held_out):
         digest.update(f"{part.shape}".encode())
         digest.update(part.tobytes())
-    about = ("_name_or_path", "transformers_version", "dtype", "architectures")
     return {
         "finetune": {name: config.finetune[name] for name in _DECIDES},
-        "model": content_hash(model),
-        "architecture": {k: str(v) for k, v in model.config.to_diff_dict().items() if k not in about},
+        **what_is(model),
         "dtype": config.model.dtype,
         "unfrozen": list(unfrozen.names),
         "windows": digest.hexdigest(),

@@ -18,7 +18,7 @@ from laser_lit.files import check_new_folder
 from laser_lit.jobs.built_in import ensure_built_in
 from laser_lit.jobs.check_reft import check_reft
 from laser_lit.jobs.reft_glue import train_classifier
-from laser_lit.jobs.reft_plan import publish, token_limit, training_plan, what_decides, what_is
+from laser_lit.jobs.reft_plan import publish, token_limit, training_plan, what_decides
 from laser_lit.jobs.reft_record import print_reft, reft_record, result_of
 from laser_lit.jobs.training import (
     CHECKPOINT,
@@ -29,6 +29,7 @@ from laser_lit.jobs.training import (
     folder_name,
     training_loggers,
     trainings_folder,
+    what_is,
 )
 from laser_lit.lit.finetuning import Finetuning
 from laser_lit.lit.learning_curve import Curve

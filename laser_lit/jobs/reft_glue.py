@@ -15,7 +15,7 @@ from laser_lit.data.example import ExampleSet
 from laser_lit.data.split import split
 from laser_lit.errors import InputError
 from laser_lit.files import check_new_folder, write_atomic
-from laser_lit.jobs.reft_plan import publish, token_limit, training_plan, what_decides, what_is
+from laser_lit.jobs.reft_plan import publish, token_limit, training_plan, what_decides
 from laser_lit.jobs.reft_record import Record, print_ends, print_losses, reft_record, result_of
 from laser_lit.jobs.training import (
     CHECKPOINT,
@@ -26,6 +26,7 @@ from laser_lit.jobs.training import (
     folder_name,
     training_loggers,
     trainings_folder,
+    what_is,
 )
 from laser_lit.lit.classifier import (
     ClassifierModule,

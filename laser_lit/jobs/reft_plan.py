@@ -9,7 +9,6 @@ from typing import Any
 import xxhash
 from omegaconf import DictConfig
 from torch import nn
-from transformers import PreTrainedModel
 
 from laser_lit.config_finetune import FinetuneConfig
 from laser_lit.config_reft import ReftConfig
@@ -17,7 +16,6 @@ from laser_lit.errors import InputError
 from laser_lit.files import new_folder
 from laser_lit.lit.trained_model import RECORD
 from laser_lit.lit.trainees import Trainee
-from laser_lit.models.content import content_hash
 from laser_lit.scoring.inputs import context_length
 from laser_lit.tasks.language import model_id
 
@@ -63,13 +61,6 @@ def training_plan(settings: ReftConfig, examples: int, processes: int) -> Finetu
         gradient_checkpointing=settings.gradient_checkpointing,
         save_every=settings.save_every or max(1, steps // 10),
     )
-
-
-def what_is(model: PreTrainedModel) -> dict[str, Any]:
-    """Returns what the base is: its weights, and what is made of them."""
-    about = ("_name_or_path", "transformers_version", "dtype", "architectures")
-    shape = {name: str(value) for name, value in model.config.to_diff_dict().items() if name not in about}
-    return {"model": content_hash(model), "architecture": shape}
 
 
 def what_decides(

@@ -9,6 +9,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
+from transformers import PreTrainedModel
 
 from laser_lit.config import plain
 from laser_lit.errors import InputError
@@ -17,6 +18,7 @@ from laser_lit.lit.finetuning import Finetuning
 from laser_lit.lit.loggers import finish_loggers, make_loggers
 from laser_lit.lit.trained_model import RECORD
 from laser_lit.lit.training_checkpoint import saved_step
+from laser_lit.models.content import content_hash
 from laser_lit.tasks.language import model_id
 
 CHECKPOINT = "last.ckpt"
@@ -86,3 +88,10 @@ def finish_training(
     show(record)
     for line in finish_loggers(list(loggers)):
         print(line)  # noqa: T201
+
+
+def what_is(model: PreTrainedModel) -> dict[str, Any]:
+    """Returns what the base is: its weights, and what is made of them."""
+    about = ("_name_or_path", "transformers_version", "dtype", "architectures")
+    shape = {name: str(value) for name, value in model.config.to_diff_dict().items() if name not in about}
+    return {"model": content_hash(model), "architecture": shape}
