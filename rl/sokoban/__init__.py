@@ -1,0 +1,1 @@
+"""Sokoban: rules, levels, rooms with exact solution tables, a solver, gymnasium environments."""
