@@ -1,35 +1,33 @@
 """Many boards of one size, stepped together by the rules of `rl.sokoban.rules`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laser_lit.errors import InputError
 from rl.sokoban.rules import (
-    BOX,
+    ACTIONS,
     BOX_ON_TARGET,
-    FLOOR,
-    OFF_REWARD,
-    ON_REWARD,
     PLAYER,
+    PLAYER_ON_TARGET,
     SOLVED_REWARD,
-    STEP_REWARD,
     STEPS,
     TARGET,
-    WALL,
+    TILES,
     Board,
+    from_text,
     is_box,
-    is_target,
+    step,
     without_movables,
 )
 
-_FIELDS = ("_wall", "_target", "_box", "_empty", "_player", "_on", "_boxes")
+_LEFT = without_movables(np.arange(TILES, dtype=np.int8))  # a tile that the player, or a box, has left
+_ENTERED = np.where(_LEFT == TARGET, PLAYER_ON_TARGET, PLAYER).astype(np.int8)
 
 
-@dataclass(frozen=True)
-class Moves:
+class Moves(NamedTuple):
     """What one action a board did, each field (n,).
 
     Attributes:
@@ -45,6 +43,33 @@ class Moves:
     solved: NDArray[np.bool_]
 
 
+class _Cases(NamedTuple):
+    """What a step to the right does, by ahead · TILES + beyond: the tiles one and two cells from the player."""
+
+    reward: NDArray[np.float64]  # without that for the last box
+    moved: NDArray[np.bool_]
+    pushed: NDArray[np.bool_]
+    gained: NDArray[np.int64]
+    beyond: NDArray[np.int8]  # the tile two cells on, afterwards
+
+
+def _cases() -> _Cases:
+    """Returns the outcome of every pair of tiles by the rules; an unsolved box stands beside them."""
+    line = from_text("#######\n#@  $.#\n#######")
+    rows = []
+    for case in range(TILES * TILES):
+        before = line.copy()
+        before[1, 2:4] = divmod(case, TILES)
+        done = step(before, ACTIONS.index("R"))
+        gained = int((done.board == BOX_ON_TARGET).sum()) - int((before == BOX_ON_TARGET).sum())
+        rows.append((done.reward, done.moved, done.pushed, gained, done.board[1, 3]))
+    reward, moved, pushed, gains, beyond = zip(*rows, strict=True)
+    return _Cases(np.array(reward), np.array(moved), np.array(pushed), np.array(gains), np.array(beyond))
+
+
+_CASES = _cases()
+
+
 class Boards:
     """Boards of one size that take an action each at once; a solved one plays on until its owner takes it away."""
 
@@ -57,18 +82,26 @@ class Boards:
         Raises:
             InputError: no boards, or of several sizes.
         """
-        shapes = {np.shape(board) for board in boards}
+        shapes = {boards.shape[1:]} if isinstance(boards, np.ndarray) and len(boards) else set(map(np.shape, boards))
         if len(shapes) != 1:
             given = ", ".join(" × ".join(map(str, shape)) for shape in sorted(shapes)) or "none"
             raise InputError(f"boards that are stepped together have one size; given {given}")
         tiles = np.asarray(boards, np.int8)
+        rows = tiles.reshape(len(tiles), -1)
+        self._hold(tiles, (rows >= PLAYER).argmax(1), (rows == BOX_ON_TARGET).sum(1), is_box(rows).sum(1))
+
+    def _hold(
+        self, tiles: NDArray[np.int8], place: NDArray[np.int64], on: NDArray[np.int64], boxes: NDArray[np.int64]
+    ) -> None:
+        """Copies tiles (n, height, width), and holds each board's player's cell, boxes on targets, and boxes (n,)."""
         self.shape: tuple[int, int] = tiles.shape[1:]
-        tiles = tiles.reshape(len(tiles), -1)
-        self._wall, self._target, self._box = tiles == WALL, is_target(tiles), is_box(tiles)
-        self._empty = without_movables(tiles)
-        self._player = (tiles >= PLAYER).argmax(1)
-        self._on, self._boxes = (self._box & self._target).sum(1), self._box.sum(1)
-        self._ahead = STEPS @ np.array([self.shape[1], 1])  # (4,) cells that an action moves by
+        width, size = self.shape[1], tiles.size
+        self._cells = np.zeros(size + 2 * width, np.int8)  # margins: what is beyond an outer wall can be looked up
+        self._tiles = self._cells[width : width + size].reshape(tiles.shape)
+        self._tiles[:] = tiles
+        self._first = width + np.arange(len(tiles)) * (self.shape[0] * width)
+        self._player, self._on, self._boxes = self._first + place, on, boxes
+        self._ahead = STEPS @ np.array([width, 1])  # (4,) cells that an action moves by
 
     def __len__(self) -> int:
         return len(self._player)
@@ -76,14 +109,17 @@ class Boards:
     @property
     def tiles(self) -> NDArray[np.int8]:
         """The boards as they are now, (n, height, width), a new array."""
-        tiles = self._empty + self._box * np.where(self._target, BOX_ON_TARGET - TARGET, BOX - FLOOR).astype(np.int8)
-        tiles[np.arange(len(self)), self._player] += PLAYER - FLOOR
-        return tiles.reshape(-1, *self.shape)
+        return self._tiles.copy()
 
     @property
     def on_target(self) -> NDArray[np.int64]:
-        """How many boxes are on targets, (n,)."""
+        """How many boxes are on targets, (n,), a new array."""
         return self._on.copy()
+
+    @property
+    def boxes(self) -> NDArray[np.int64]:
+        """How many boxes there are, (n,), a new array."""
+        return self._boxes.copy()
 
     @property
     def solved(self) -> NDArray[np.bool_]:
@@ -96,42 +132,42 @@ class Boards:
         Args:
             actions: (n,) numbers of letters of `ACTIONS`.
         """
-        rows, by = np.arange(len(self)), self._ahead[actions]
+        cells, by = self._cells, self._ahead.take(actions)
         ahead = self._player + by
-        blocked, boxed = self._wall[rows, ahead], self._box[rows, ahead]
-        beyond = np.where(boxed, ahead + by, ahead)  # of a wall at the edge there is nothing beyond
-        pushed = boxed & ~self._wall[rows, beyond] & ~self._box[rows, beyond]
-        moved = ~blocked & (pushed | ~boxed)
-        gained = np.zeros(len(self), np.int64)
-        (which,) = np.nonzero(pushed)
-        here, there = ahead[which], beyond[which]
-        self._box[which, here], self._box[which, there] = False, True
-        gained[which] = self._target[which, there].astype(np.int64) - self._target[which, here]
-        self._player = np.where(moved, ahead, self._player)
-        self._on = self._on + gained
-        solved = self.solved
-        reward = STEP_REWARD + np.where(gained > 0, ON_REWARD, np.where(gained < 0, OFF_REWARD, 0.0))
-        return Moves(reward + SOLVED_REWARD * (solved & moved), moved, pushed, solved)
+        beyond = ahead + by
+        case = (cells.take(ahead) * TILES + cells.take(beyond)).astype(np.intp)
+        moved, pushed = _CASES.moved.take(case), _CASES.pushed.take(case)
+        (which,) = pushed.nonzero()
+        cells[beyond.take(which)] = _CASES.beyond.take(case.take(which))
+        cells[self._player] = _LEFT.take(cells.take(self._player))
+        self._player += by * moved
+        cells[self._player] = _ENTERED.take(cells.take(self._player))
+        self._on += _CASES.gained.take(case)
+        reward, solved = _CASES.reward.take(case), self.solved
+        reward += SOLVED_REWARD * (solved & moved)
+        return Moves(reward, moved, pushed, solved)
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Boards":
         """Returns some of the boards, apart from these."""
         taken = object.__new__(Boards)
-        taken.shape, taken._ahead = self.shape, self._ahead
-        for name in _FIELDS:
-            setattr(taken, name, getattr(self, name)[rows])
+        taken._hold(self._tiles[rows], (self._player - self._first)[rows], self._on[rows], self._boxes[rows])
         return taken
 
     def replace(
-        self, rows: NDArray[np.integer] | NDArray[np.bool_], boards: Sequence[Board] | NDArray[np.int8]
+        self, rows: NDArray[np.integer] | NDArray[np.bool_], boards: "Boards | Sequence[Board] | NDArray[np.int8]"
     ) -> None:
         """Puts new boards into some rows.
 
         Args:
             rows: which.
             boards: as many, of the same size.
+
+        Raises:
+            InputError: boards of another size.
         """
-        others = Boards(boards)
+        others = boards if isinstance(boards, Boards) else Boards(boards)
         if others.shape != self.shape:
             raise InputError(f"boards of {others.shape} among boards of {self.shape}: they have one size")
-        for name in _FIELDS:
-            getattr(self, name)[rows] = getattr(others, name)
+        self._tiles[rows] = others._tiles
+        self._player[rows] = self._first[rows] + others._player - others._first
+        self._on[rows], self._boxes[rows] = others._on, others._boxes
