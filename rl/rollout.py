@@ -56,13 +56,8 @@ def rollout(
     Raises:
         InputError: boards of another size, or longer episodes than the policy knows.
     """
-    shape = policy.shape
-    limit = shape.max_steps if max_steps is None else max_steps
-    if limit > shape.max_steps:
-        raise InputError(f"episodes of {limit} steps: the policy was trained on at most {shape.max_steps}")
-    if len(boards) == 0 or np.shape(boards[0]) != (shape.height, shape.width):
-        given = " × ".join(map(str, np.shape(boards[0]))) if len(boards) else "none"
-        raise InputError(f"the policy plays boards of {shape.height} × {shape.width}; given {given}")
+    limit = policy.shape.max_steps if max_steps is None else max_steps
+    _check(policy, boards, limit)
     parts = [
         _Batch(policy, boards[begin : begin + batch_size], target_return, cached, drop_finished).run(limit)
         for begin in range(0, len(boards), batch_size)
@@ -73,6 +68,15 @@ def rollout(
         np.concatenate([part.steps for part in parts]),
         tuple(letters for part in parts for letters in part.actions),
     )
+
+
+def _check(policy: Policy, boards: Sequence[Board] | NDArray[np.int8], limit: int) -> None:
+    shape = policy.shape
+    if limit > shape.max_steps:
+        raise InputError(f"episodes of {limit} steps: the policy was trained on at most {shape.max_steps}")
+    if len(boards) == 0 or np.shape(boards[0]) != (shape.height, shape.width):
+        given = " × ".join(map(str, np.shape(boards[0]))) if len(boards) else "none"
+        raise InputError(f"the policy plays boards of {shape.height} × {shape.width}; given {given}")
 
 
 class _Batch:
