@@ -1,22 +1,19 @@
 """What can be said against a training of interventions before anything is loaded."""
 
-from pathlib import Path
-
 from omegaconf import DictConfig
 
 from laser_lit.config_reft import ReftConfig
-from laser_lit.errors import InputError, unknown_name
-from laser_lit.files import check_apart, check_new_folder
-from laser_lit.jobs.check_finetune import PRECISIONS, check_devices
-from laser_lit.jobs.checks import check_folder, check_model
+from laser_lit.errors import InputError
+from laser_lit.jobs.check_training import PRECISIONS, check_choices, check_devices, check_folders, check_numbers
+from laser_lit.jobs.checks import check_model
 from laser_lit.lit.finetune import SCHEDULES
-from laser_lit.lit.trained_model import RECORD
 from laser_lit.lit.trainees import LORA, interventions_of
 from laser_lit.reft.methods import FORMS
 
 SPLITS = ("validation", "all")
 _LEAST = {"steps": 1, "batch_size": 1, "accumulate": 1, "save_every": 1, "rank": 1, "new_tokens": 1}
 _LEAST |= {"max_length": 2, "show": 0, "weight_decay": 0}
+_POSITIVE = ("epochs", "learning_rate", "clip", "alpha")
 _LORA_ONLY = ("alpha", "matrices")
 
 
@@ -30,15 +27,11 @@ def check_reft(config: DictConfig, settings: ReftConfig) -> None:
     Raises:
         InputError: says what was given, what is allowed and what to do.
     """
-    for name, allowed in (
-        ("type", (*FORMS, LORA)),
-        ("schedule", tuple(SCHEDULES)),
-        ("precision", PRECISIONS),
-        ("split", SPLITS),
-    ):
-        if getattr(settings, name) not in allowed:
-            raise unknown_name(f"reft.{name}", getattr(settings, name), allowed)
-    _check_numbers(config, settings)
+    allowed = {"type": (*FORMS, LORA), "schedule": tuple(SCHEDULES), "precision": PRECISIONS, "split": SPLITS}
+    check_choices("reft", settings, allowed)
+    check_numbers("reft", settings, _LEAST, _POSITIVE, ("holdout", "warmup"), config.seed)
+    if settings.strength != 1:
+        raise InputError(f"reft.strength {settings.strength}: counts in evaluate.py only; training is at strength 1")
     _check_type(settings)
     if config.laser.name != "none":
         raise InputError(
@@ -47,31 +40,7 @@ def check_reft(config: DictConfig, settings: ReftConfig) -> None:
         )
     check_model(config)
     check_devices(config, "reft")
-    for name, folder in (("paths.results", config.paths.results), ("paths.output", config.paths.output)):
-        if folder is not None:
-            check_folder(name, Path(folder))
-    if settings.path is not None:
-        check_apart("reft.path", Path(settings.path), Path(config.paths.results or f"results/{config.task.name}"))
-        if not (Path(settings.path) / RECORD).is_file():  # else the run may be this one
-            check_new_folder("reft.path", Path(settings.path))
-
-
-def _check_numbers(config: DictConfig, settings: ReftConfig) -> None:
-    for name, least in _LEAST.items():
-        value = getattr(settings, name)
-        if value is not None and not least <= value < float("inf"):
-            raise InputError(f"reft.{name} {value}: must be at least {least}")
-    if config.seed < 0:
-        raise InputError(f"seed {config.seed}: must be at least 0")
-    for name in ("epochs", "learning_rate", "clip", "alpha"):
-        value = getattr(settings, name)
-        if value is not None and not 0 < value < float("inf"):
-            raise InputError(f"reft.{name} {value}: must be above 0")
-    for name in ("holdout", "warmup"):
-        if not 0 <= getattr(settings, name) < 1:
-            raise InputError(f"reft.{name} {getattr(settings, name)}: must lie in [0, 1)")
-    if settings.strength != 1:
-        raise InputError(f"reft.strength {settings.strength}: counts in evaluate.py only; training is at strength 1")
+    check_folders(config, "reft")
 
 
 def _check_type(settings: ReftConfig) -> None:

@@ -1,10 +1,12 @@
 """`task=finetune`: trains the modules that a list names on text, and writes the model."""
 
 import gc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import xxhash
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -15,21 +17,13 @@ from laser_lit.data.registry import load_data
 from laser_lit.errors import InputError
 from laser_lit.export.origin import Origin
 from laser_lit.export.write import check_exportable
-from laser_lit.files import check_new_folder
 from laser_lit.jobs.check_finetune import check_finetune
-from laser_lit.jobs.finetune_record import finetune_record, print_finetuning, result_of
-from laser_lit.jobs.training import (
-    CHECKPOINT,
-    alone,
-    announce,
-    finish_training,
-    finished,
-    folder_name,
-    training_loggers,
-    trainings_folder,
-    what_is,
-)
+from laser_lit.jobs.finetune_record import finetune_record, print_finetuning
+from laser_lit.jobs.training import CHECKPOINT, TrainingJob, run_training
+from laser_lit.jobs.training_identity import folder_name, training_title, trainings_folder, what_is
+from laser_lit.jobs.training_record import Record
 from laser_lit.lit.finetuning import Finetuning
+from laser_lit.lit.learning_curve import Curve
 from laser_lit.lit.trained_model import save_trained, take_weights
 from laser_lit.lit.trainer import make_trainer
 from laser_lit.lit.training_checkpoint import saved_weights
@@ -63,30 +57,26 @@ def run(config: DictConfig) -> float:
     model, tokenizer = _load(config)
     unfrozen = freeze_except(model, patterns)
     windows = _windows(config, text, model, tokenizer)
-    lead = make_trainer(config.trainer)
-    folder = trainings_folder(config) / config_hash(_content(config, model, unfrozen, windows, lead.world_size))
-    name = f"{folder_name(config)}-finetuned"
-    target = (folder / name if config.finetune.path is None else Path(config.finetune.path)).resolve()
-    record = finished(folder, target)
-    if record is not None:
-        (folder / CHECKPOINT).unlink(missing_ok=True)  # a kill right after the model was written left it
-        print_finetuning(record, f"trained before; remove {record['path']} to train again")
-        return result_of(record)
-    check_new_folder("finetune.path", target)
-    training = Finetuning(_settings(config), windows, config.seed, folder / CHECKPOINT)
-    if not lead.is_global_zero:
-        return result_of(finetune_record(text, windows, unfrozen, training.fit(model, config.trainer), config))
-    with alone(folder):
-        announce(training)
-        loggers = training_loggers(config)
+    said = _content(config, model, unfrozen, windows, make_trainer(config.trainer).world_size)
+    checkpoint = trainings_folder(config) / config_hash(said) / CHECKPOINT
+    training = Finetuning(_settings(config), windows, config.seed, checkpoint)
+
+    def fit(loggers: Sequence[Logger] = ()) -> Curve:
+        nonlocal model
         curve = training.fit(model, config.trainer, loggers)
         del model
         gc.collect()  # Lightning's objects hold each other, and the model
-        record = finetune_record(text, windows, unfrozen, curve, config)
-        record |= {"model": model_id(config.model), "hash": folder.name, "path": str(target)}
-        _publish(config, target, training.checkpoint, tokenizer, record)
-        finish_training(config, folder, record, loggers, print_finetuning)
-    return result_of(record)
+        return curve
+
+    job = TrainingJob(
+        title=training_title(config),
+        folder_name=f"{folder_name(config)}-finetuned",
+        lead=lambda loggers: finetune_record(text, windows, unfrozen, fit(loggers), config),
+        follow=fit,
+        publish=lambda target, record: _publish(config, target, checkpoint, tokenizer, record),
+        show=print_finetuning,
+    )
+    return run_training(config, training, job)
 
 
 def _settings(config: DictConfig) -> FinetuneConfig:
@@ -142,7 +132,7 @@ def _content(
 
 
 def _publish(
-    config: DictConfig, target: Path, checkpoint: Path, tokenizer: PreTrainedTokenizerBase, record: dict[str, Any]
+    config: DictConfig, target: Path, checkpoint: Path, tokenizer: PreTrainedTokenizerBase, record: Record
 ) -> None:
     """Writes the base's checkpoint with the trained weights in it, in the base's type unless another was asked for."""
     model = config.model

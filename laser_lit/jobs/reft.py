@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -14,27 +15,17 @@ from laser_lit.data.example import ExampleSet
 from laser_lit.data.registry import fit_tokenizer, load_data
 from laser_lit.data.split import split
 from laser_lit.errors import InputError
-from laser_lit.files import check_new_folder
 from laser_lit.jobs.built_in import ensure_built_in
 from laser_lit.jobs.check_reft import check_reft
 from laser_lit.jobs.reft_glue import train_classifier
-from laser_lit.jobs.reft_plan import publish, token_limit, training_plan, what_decides
-from laser_lit.jobs.reft_record import print_reft, reft_record, result_of
-from laser_lit.jobs.training import (
-    CHECKPOINT,
-    alone,
-    announce,
-    finish_training,
-    finished,
-    folder_name,
-    training_loggers,
-    trainings_folder,
-    what_is,
-)
+from laser_lit.jobs.reft_plan import token_limit, train_beside, trained, training_plan, what_decides
+from laser_lit.jobs.reft_record import print_reft, reft_record
+from laser_lit.jobs.training import CHECKPOINT
+from laser_lit.jobs.training_identity import folder_name, trainings_folder, what_is
+from laser_lit.jobs.training_record import Record
 from laser_lit.lit.finetuning import Finetuning
-from laser_lit.lit.learning_curve import Curve
 from laser_lit.lit.pairs import Pairs, training_pairs
-from laser_lit.lit.trainees import Trainee, make_trainee
+from laser_lit.lit.trainees import make_trainee
 from laser_lit.lit.trainer import make_trainer
 from laser_lit.models.finite import refuse_not_finite
 from laser_lit.models.load import load_tokenizer, load_weights
@@ -69,34 +60,20 @@ def _train(config: DictConfig, settings: ReftConfig, examples: ExampleSet) -> fl
     base = None if Path(config.model.path).exists() else config.model.revision
     about = what_is(model)
     trainee = make_trainee(model, settings, config.seed, str(config.model.path), base)
-    lead = make_trainer(config.trainer)
-    plan = training_plan(settings, len(pairs.train), lead.world_size)
-    folder = trainings_folder(config) / config_hash(
-        what_decides(settings, plan, about, (pairs.train, pairs.held_out), config.seed, lead.world_size)
-    )
-    name = f"{folder_name(config)}-{trainee.type}"
-    target = (folder / name if settings.path is None else Path(settings.path)).resolve()
-    record = finished(folder, target)
-    if record is not None:
-        (folder / CHECKPOINT).unlink(missing_ok=True)
-        print_reft(record, f"trained before; remove {record['path']} to train again")
-        return result_of(record)
-    check_new_folder("reft.path", target)
-    training = Finetuning(plan, pairs, config.seed, folder / CHECKPOINT, "reft")
-    if not lead.is_global_zero:  # the first process alone reads the checkpoint, which it removes in the end
-        with trainee.attached():
-            curve = training.fit(trainee.model, config.trainer, (), trainee.reft)
-        return result_of(reft_record(examples, pairs, trainee, plan.steps, curve, config))
-    with alone(folder):
-        announce(training)
-        loggers = training_loggers(config)
-        shown = _Shown(examples, rows[: settings.show], pairs, tokenizer, settings.new_tokens)
-        curve, answers = _trained(config, trainee, training, shown, loggers)
-        record = reft_record(examples, pairs, trainee, plan.steps, curve, config)
-        record |= {"model": model_id(config.model), "hash": folder.name, "path": str(target), "shown": answers}
-        publish(target, trainee, record)
-        finish_training(config, folder, record, loggers, print_reft)
-    return result_of(record)
+    processes = make_trainer(config.trainer).world_size
+    plan = training_plan(settings, len(pairs.train), processes)
+    said = what_decides(settings, plan, about, (pairs.train, pairs.held_out), config.seed, processes)
+    checkpoint = trainings_folder(config) / config_hash(said) / CHECKPOINT
+    training = Finetuning(plan, pairs, config.seed, checkpoint, "reft")
+    shown = _Shown(examples, rows[: settings.show], pairs, tokenizer, settings.new_tokens)
+
+    def lead(loggers: Sequence[Logger]) -> Record:
+        before = shown.answers(trainee.model)  # a LoRA begins at 0
+        with trained(config, trainee, training, loggers) as curve:
+            answers = shown.rows_of(before, shown.answers(trainee.model))
+        return reft_record(examples, pairs, trainee, plan.steps, curve, config) | {"shown": answers}
+
+    return train_beside(config, trainee, training, folder_name=folder_name(config), lead=lead, show=print_reft)
 
 
 def _examples(config: DictConfig) -> ExampleSet:
@@ -179,17 +156,3 @@ class _Shown:
             {"prompt": one.prompt, "taught": one.completion or one.answer, "before": first, "after": last}
             for one, first, last in zip(asked, before, after, strict=True)
         ]
-
-
-def _trained(
-    config: DictConfig, trainee: Trainee, training: Finetuning, shown: _Shown, loggers: Sequence[Any]
-) -> tuple[Curve, list[dict[str, str]]]:
-    """Returns the curve of a training, and some prompts as they were answered before and after it."""
-    before = shown.answers(trainee.model)  # a LoRA begins at 0
-    with trainee.attached():
-        curve = training.fit(trainee.model, config.trainer, loggers, trainee.reft)
-        trainee.take(training.checkpoint)
-        trainee.model.eval()
-        if trainee.reft is not None:
-            trainee.reft.eval()
-        return curve, shown.rows_of(before, shown.answers(trainee.model))

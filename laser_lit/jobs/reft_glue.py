@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 from rich.padding import Padding
 
@@ -14,20 +15,12 @@ from laser_lit.config_reft import ReftConfig
 from laser_lit.data.example import ExampleSet
 from laser_lit.data.split import split
 from laser_lit.errors import InputError
-from laser_lit.files import check_new_folder, write_atomic
-from laser_lit.jobs.reft_plan import publish, token_limit, training_plan, what_decides
-from laser_lit.jobs.reft_record import Record, print_ends, print_losses, reft_record, result_of
-from laser_lit.jobs.training import (
-    CHECKPOINT,
-    alone,
-    announce,
-    finish_training,
-    finished,
-    folder_name,
-    training_loggers,
-    trainings_folder,
-    what_is,
-)
+from laser_lit.files import write_atomic
+from laser_lit.jobs.reft_plan import token_limit, train_beside, trained, training_plan, what_decides
+from laser_lit.jobs.reft_record import print_ends, print_reft_losses, reft_record
+from laser_lit.jobs.training import CHECKPOINT
+from laser_lit.jobs.training_identity import folder_name, trainings_folder, what_is
+from laser_lit.jobs.training_record import Record
 from laser_lit.lit.classifier import (
     ClassifierModule,
     ClassifierTrainee,
@@ -45,7 +38,6 @@ from laser_lit.models.finite import refuse_not_finite
 from laser_lit.models.load import load_tokenizer
 from laser_lit.report.terminal import add_row, plain_table, result_console
 from laser_lit.scoring.glue import glue_metrics
-from laser_lit.tasks.language import model_id
 
 PREDICTIONS = "predictions.parquet"
 
@@ -70,42 +62,16 @@ def train_classifier(config: DictConfig, settings: ReftConfig, examples: Example
     processes = make_trainer(config.trainer).world_size
     plan = training_plan(settings, len(texts.train), processes)
     said = what_decides(settings, plan, about, (texts, config.data.task), config.seed, processes)
-    file = trainings_folder(config) / config_hash(said) / CHECKPOINT
-    training = Finetuning(plan, texts, config.seed, file, "reft", ClassifierModule)
-    name = f"{folder_name(config)}-{config.data.task}-{trainee.type}"
-    target = file.parent / name if settings.path is None else Path(settings.path)
-    return _fitted(config, trainee, training, target.resolve(), examples, parts)
-
-
-def _fitted(
-    config: DictConfig,
-    trainee: ClassifierTrainee,
-    training: Finetuning,
-    target: Path,
-    examples: ExampleSet,
-    parts: Sequence[Sequence[int]],
-) -> float:
-    """Trains, where that has not been done, and writes the folder; see `train_classifier`."""
-    folder = training.checkpoint.parent
-    record = finished(folder, target)
-    if record is not None:
-        training.checkpoint.unlink(missing_ok=True)
-        print_classifier(record, f"trained before; remove {record['path']} to train again")
-        return result_of(record)
-    check_new_folder("reft.path", target)
-    if not make_trainer(config.trainer).is_global_zero:
-        with trainee.attached():
-            curve = training.fit(trainee.model, config.trainer, (), trainee.reft)
-        texts: Any = training.data
-        return result_of(reft_record(examples, texts, trainee, training.settings.steps, curve, config))
-    with alone(folder):
-        announce(training)
-        loggers = training_loggers(config)
-        record = _trained(config, trainee, training, examples, parts, loggers)
-        record |= {"model": model_id(config.model), "hash": folder.name, "path": str(target)}
-        publish(target, trainee, record)
-        finish_training(config, folder, record, loggers, print_classifier)
-    return result_of(record)
+    checkpoint = trainings_folder(config) / config_hash(said) / CHECKPOINT
+    training = Finetuning(plan, texts, config.seed, checkpoint, "reft", ClassifierModule)
+    return train_beside(
+        config,
+        trainee,
+        training,
+        folder_name=f"{folder_name(config)}-{config.data.task}",
+        lead=lambda loggers: _record(config, trainee, training, examples, parts, loggers),
+        show=print_classifier,
+    )
 
 
 def _check(settings: ReftConfig) -> None:
@@ -169,21 +135,17 @@ def _trainee(config: DictConfig, settings: ReftConfig, classifier: Classifier, l
     return make_classifier(classifier, interventions_of(settings), config.seed, path, revision, **said)
 
 
-def _trained(
+def _record(
     config: DictConfig,
     trainee: ClassifierTrainee,
     training: Finetuning,
     examples: ExampleSet,
     parts: Sequence[Sequence[int]],
-    loggers: Sequence[Any],
+    loggers: Sequence[Logger],
 ) -> Record:
     """Returns the record of a training, with the metrics that the trained classifier has."""
     texts: Any = training.data
-    with trainee.attached():
-        curve = training.fit(trainee.model, config.trainer, loggers, trainee.reft)
-        trainee.take(training.checkpoint)
-        trainee.model.eval()
-        trainee.reft.eval()
+    with trained(config, trainee, training, loggers) as curve:
         said = {
             name: predict(trainee.model, texts.rows_of(getattr(texts, name)), config.reft.batch_size)
             for name in ("held_out", "validation")
@@ -231,7 +193,7 @@ def print_classifier(record: Record, *notes: str) -> None:
         notes: lines to end with.
     """
     data, metrics = record["data"], record["metrics"]
-    print_losses(record, "nats a text" if record["labels"] else "squared error of a score")
+    print_reft_losses(record, "nats a text" if record["labels"] else "squared error of a score")
     table = plain_table(f"GLUE's metrics of {data['task']}")
     names = list(metrics["validation"])
     for column in ("", "texts", *names):

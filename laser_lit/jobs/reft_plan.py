@@ -1,12 +1,15 @@
-"""What the trainings of interventions have in common: their length, what decides them, and the folder they write."""
+"""What the trainings beside a frozen model have in common: length, what decides them, the folder that they write."""
 
 import json
 import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import xxhash
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 from torch import nn
 
@@ -14,6 +17,11 @@ from laser_lit.config_finetune import FinetuneConfig
 from laser_lit.config_reft import ReftConfig
 from laser_lit.errors import InputError
 from laser_lit.files import new_folder
+from laser_lit.jobs.training import TrainingJob, run_training
+from laser_lit.jobs.training_identity import training_title
+from laser_lit.jobs.training_record import Record
+from laser_lit.lit.finetuning import Finetuning
+from laser_lit.lit.learning_curve import Curve
 from laser_lit.lit.trained_model import RECORD
 from laser_lit.lit.trainees import Trainee
 from laser_lit.scoring.inputs import context_length
@@ -81,7 +89,61 @@ def what_decides(
     return {"reft": said, "steps": plan.steps, **about, "pairs": digest, "seed": seed, "processes": processes}
 
 
-def publish(target: Path, trainee: Trainee, record: dict[str, Any]) -> None:
+def train_beside(
+    config: DictConfig,
+    trainee: Trainee,
+    training: Finetuning,
+    *,
+    folder_name: str,
+    lead: Callable[[Sequence[Logger]], Record],
+    show: Callable[..., None],
+) -> float:
+    """Returns the loss that a training beside a frozen model ended with.
+
+    Args:
+        config: the whole training config.
+        trainee: what trains.
+        training: as in `run_training`.
+        folder_name: of what is published, before the type of what trains.
+        lead: as in `TrainingJob`, and so is `show`.
+        show: see there.
+    """
+
+    def follow() -> Curve:
+        with trainee.attached():
+            return training.fit(trainee.model, config.trainer, (), trainee.reft)
+
+    job = TrainingJob(
+        title=training_title(config),
+        folder_name=f"{folder_name}-{trainee.type}",
+        lead=lead,
+        follow=follow,
+        publish=lambda target, record: _publish(target, trainee, record),
+        show=show,
+    )
+    return run_training(config, training, job)
+
+
+@contextmanager
+def trained(config: DictConfig, trainee: Trainee, training: Finetuning, loggers: Sequence[Logger]) -> Iterator[Curve]:
+    """Trains, and keeps what was trained attached, with the weights of the checkpoint and in eval mode.
+
+    Args:
+        config: the whole training config.
+        trainee: what trains.
+        training: its length, data and checkpoint.
+        loggers: where the losses go.
+    """
+    with trainee.attached():
+        curve = training.fit(trainee.model, config.trainer, loggers, trainee.reft)
+        trainee.take(training.checkpoint)
+        trainee.model.eval()
+        if trainee.reft is not None:
+            trainee.reft.eval()
+        yield curve
+
+
+def _publish(target: Path, trainee: Trainee, record: Record) -> None:
     """Writes the folder of what was trained, with the training's record; all of it or nothing."""
     with new_folder(target) as folder:
         inner = folder / "trained"

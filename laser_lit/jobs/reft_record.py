@@ -1,22 +1,18 @@
 """What a training of interventions was and came to: its record, and the table on the terminal."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from omegaconf import DictConfig
 from rich.markup import escape
 from rich.padding import Padding
 
-from laser_lit.config import SCHEMA, plain
-from laser_lit.config_reft import ReftConfig
 from laser_lit.data.example import ExampleSet
-from laser_lit.lit.learning_curve import TRAIN, VALIDATION
+from laser_lit.jobs.training_record import Record, print_losses, print_notes, training_record
+from laser_lit.lit.learning_curve import TRAIN
 from laser_lit.lit.pairs import Pairs
 from laser_lit.lit.trainees import Trainee
 from laser_lit.report.terminal import add_row, plain_table, result_console
-from laser_lit.results.provenance import git_commit, versions
-
-Record = dict[str, Any]
+from laser_lit.tasks.language import model_id
 
 
 def reft_record(
@@ -37,33 +33,16 @@ def reft_record(
         curve: a row a step, as `LearningCurve` keeps it.
         config: the whole training config.
     """
-    settings: ReftConfig = config.reft
-    return {
-        "schema": SCHEMA,
-        "data": {"name": examples.name, "revision": examples.revision, "split": settings.split, **pairs.counts},
+    about = {
+        "model": model_id(config.model),
+        "data": {"name": examples.name, "revision": examples.revision, "split": config.reft.split, **pairs.counts},
         "type": trainee.type,
         "interventions": [] if trainee.reft is None else [said.describe() for said in trainee.reft.interventions],
         "parameters": trainee.parameters,
         "model_parameters": trainee.total,
-        "steps": steps,
-        "train_loss": _ends(curve, TRAIN),
-        "validation_loss": _ends(curve, VALIDATION),
-        "curve": [dict(row) for row in curve],
         "shown": [],
-        "versions": versions(),
-        "git": git_commit(),
-        "config": plain(config),
     }
-
-
-def _ends(rows: Sequence[Mapping[str, float]], name: str) -> dict[str, float | None]:
-    found = [row[name] for row in rows if name in row]
-    return {"first": found[0], "last": found[-1]} if found else {"first": None, "last": None}
-
-
-def result_of(record: Record) -> float:
-    """Returns the last loss on what is held out, or where nothing is, the last training loss."""
-    return float(record["validation_loss" if record["data"]["held_out"] else "train_loss"]["last"])
+    return training_record(about, steps, curve, config)
 
 
 def parameters_line(record: Record) -> str:
@@ -82,25 +61,16 @@ def _course(curve: Sequence[Mapping[str, float]], points: int = 10) -> str:
     return " · ".join(f"{row['step']:,.0f} {row[TRAIN]:.4g}" for row in chosen)
 
 
-def print_losses(record: Record, unit: str) -> None:
+def print_reft_losses(record: Record, unit: str) -> None:
     """Prints what trained on which model, and the losses before and after.
 
     Args:
         record: as from `reft_record`.
         unit: of a loss.
     """
-    console = result_console()
-    losses = plain_table(f"Loss, {unit}")
-    for column in ("", "before", "after"):
-        losses.add_column(column, justify="right" if column else "left")
-    for name, ends in (("held out", record["validation_loss"]), ("training, a step's", record["train_loss"])):
-        add_row(losses, name, *("–" if ends[end] is None else f"{ends[end]:.4f}" for end in ("first", "last")))
     type, model = escape(record["type"]), escape(record["model"])
-    console.print(
-        f"\n  [bold]{type}[/bold] on [bold]{model}[/bold], trained on {record['data']['name']}", highlight=False
-    )
-    console.print()
-    console.print(Padding(losses, (0, 0, 0, 1)))
+    headline = f"[bold]{type}[/bold] on [bold]{model}[/bold], trained on {record['data']['name']}"
+    print_losses(record, headline, unit)
 
 
 def print_reft(record: Record, *notes: str) -> None:
@@ -110,7 +80,7 @@ def print_reft(record: Record, *notes: str) -> None:
         record: as from `reft_record`.
         notes: lines to end with.
     """
-    print_losses(record, "nats a token of the answers")
+    print_reft_losses(record, "nats a token of the answers")
     if record["shown"]:
         shown = plain_table("Answers before and after")
         for column in ("prompt", "taught", "before", "after"):
@@ -128,14 +98,11 @@ def print_ends(record: Record, *notes: str) -> None:
         record: as from `reft_record`.
         notes: lines to end with.
     """
-    data, console = record["data"], result_console()
-    console.print()
-    lines = [
+    data = record["data"]
+    print_notes(
         parameters_line(record),
         f"loss by step: {_course(record['curve'])}",
         f"{record['steps']:,} steps on {data['train']:,} examples ({data['split']}), {data['held_out']:,} held out",
         f"folder: {record['path']}",
         *notes,
-    ]
-    for line in lines:
-        console.print(f"  {line}", highlight=False, soft_wrap=True)
+    )

@@ -1,53 +1,95 @@
-"""What the trainings that can be killed have in common: their folder, their lock, their loggers, their end."""
+"""A training from its beginning, or where it was killed, to the folder of what it made; whatever it is that trains."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
-from transformers import PreTrainedModel
 
 from laser_lit.config import plain
 from laser_lit.errors import InputError
-from laser_lit.files import write_text_atomic
+from laser_lit.files import check_new_folder, write_text_atomic
+from laser_lit.jobs.training_record import Record, last_loss
 from laser_lit.lit.finetuning import Finetuning
+from laser_lit.lit.learning_curve import Curve
 from laser_lit.lit.loggers import finish_loggers, make_loggers
 from laser_lit.lit.trained_model import RECORD
+from laser_lit.lit.trainer import make_trainer
 from laser_lit.lit.training_checkpoint import saved_step
-from laser_lit.models.content import content_hash
-from laser_lit.tasks.language import model_id
 
 CHECKPOINT = "last.ckpt"
 
 
-def trainings_folder(config: DictConfig) -> Path:
-    """Returns the folder of all trainings of this model on this data."""
-    if config.paths.results is not None:
-        return Path(config.paths.results)
-    return Path("results") / config.task.name / folder_name(config) / config.data.name
+@dataclass(frozen=True)
+class TrainingJob:
+    """What one kind of training does in its own way.
+
+    Attributes:
+        title: the run's name in loggers.
+        folder_name: of what is published, beside the checkpoint, where the config has no path.
+        lead: trains in the first process, with these loggers, and returns the record.
+        follow: trains in each other process, and leaves the checkpoint alone, which the first one removes in the end.
+        publish: writes the folder of what was trained, the record in it; all of it or nothing.
+        show: prints a record, and notes below it.
+    """
+
+    title: str
+    folder_name: str
+    lead: Callable[[Sequence[Logger]], Record]
+    follow: Callable[[], Curve]
+    publish: Callable[[Path, Record], None]
+    show: Callable[..., None]
 
 
-def folder_name(config: DictConfig) -> str:
-    """Returns the model's name as a folder's."""
-    return model_id(config.model).replace("/", "--")
+def run_training(config: DictConfig, training: Finetuning, job: TrainingJob) -> float:
+    """Returns the loss on what is held out, or where nothing is, that of the last step; a finished one is not repeated.
+
+    Args:
+        config: the whole training config; its group `training.group` has the `path` to publish in.
+        training: its checkpoint lies in a folder that is named by the hash of all that decides the training.
+        job: the rest.
+
+    Raises:
+        InputError: a folder in use, or another process at the same training.
+    """
+    folder, path = training.checkpoint.parent, config[training.group].path
+    target = (folder / job.folder_name if path is None else Path(path)).resolve()
+    known = _finished(folder, target)
+    if known is not None:
+        training.checkpoint.unlink(missing_ok=True)  # a kill right after the folder was published left it
+        job.show(known, f"trained before; remove {known['path']} to train again")
+        return last_loss(known["curve"])
+    check_new_folder(f"{training.group}.path", target)
+    if not make_trainer(config.trainer).is_global_zero:
+        return last_loss(job.follow())
+    with _alone(folder):
+        _announce(training)
+        loggers = _loggers(config, job.title)
+        record = job.lead(loggers) | {"hash": folder.name, "path": str(target)}
+        job.publish(target, record)
+        _keep(config, training, record)
+        job.show(record)
+        for line in finish_loggers(loggers):
+            print(line)  # noqa: T201
+    return last_loss(record["curve"])
 
 
-def finished(folder: Path, target: Path) -> dict[str, Any] | None:
-    """Returns the record of this training if it has ended and its model is still there."""
+def _finished(folder: Path, target: Path) -> Record | None:
+    """Returns the record of this training if it has ended and what it published is still there."""
     for place in (folder, target):
         if (place / RECORD).is_file():
-            record: dict[str, Any] = json.loads((place / RECORD).read_text(encoding="utf-8"))
+            record: Record = json.loads((place / RECORD).read_text(encoding="utf-8"))
             if record.get("hash") == folder.name and (Path(record["path"]) / RECORD).is_file():
                 return record
     return None
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path) -> Iterator[None]:
     """Keeps a second process from the same training; a kill lets go."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -57,41 +99,24 @@ def alone(folder: Path) -> Iterator[None]:
         raise InputError(f"another process is at this very training, in {folder}; wait for it") from error
 
 
-def announce(training: Finetuning) -> None:
+def _announce(training: Finetuning) -> None:
     """Prints where a training begins and where its checkpoint is."""
     step, folder = saved_step(training.checkpoint), training.checkpoint.parent
     begins = f"goes on after step {step:,} of {training.settings.steps:,}" if step else "begins"
     print(f"training {begins}; its checkpoint is kept in {folder}", flush=True)  # noqa: T201
 
 
-def training_loggers(config: DictConfig) -> list[Logger]:
+def _loggers(config: DictConfig, title: str) -> list[Logger]:
     """Returns the loggers of a training, with its config."""
-    name = f"{config.task.name} {model_id(config.model)} {config.data.name}"
-    loggers = make_loggers(config.logger, Path(config.paths.output), name)
+    loggers = make_loggers(config.logger, Path(config.paths.output), title)
     for logger in loggers:
         logger.log_hyperparams(plain(config))
     return loggers
 
 
-def finish_training(
-    config: DictConfig,
-    folder: Path,
-    record: dict[str, Any],
-    loggers: Sequence[Logger],
-    show: Callable[[dict[str, Any]], None],
-) -> None:
-    """Writes the record, removes the checkpoint, and prints what came of the training."""
+def _keep(config: DictConfig, training: Finetuning, record: Record) -> None:
+    """Writes the record, and removes the checkpoint, whose weights are published."""
     text = json.dumps(record, indent=2, allow_nan=False)
-    for place in (folder, Path(config.paths.output)):
+    for place in (training.checkpoint.parent, Path(config.paths.output)):
         write_text_atomic(place / RECORD, text)
-    (folder / CHECKPOINT).unlink(missing_ok=True)  # the model has its weights
-    show(record)
-    for line in finish_loggers(list(loggers)):
-        print(line)  # noqa: T201
-
-
-def what_is(model: PreTrainedModel) -> dict[str, Any]:
-    """Returns what the base is: its weights, and what is made of them."""
-    about = ("_name_or_path", "transformers_version", "dtype", "architectures")
-    shape = {name: str(value) for name, value in model.config.to_diff_dict().items() if name not in about}
-    return {"model": content_hash(model), "architecture": shape}
+    training.checkpoint.unlink(missing_ok=True)
