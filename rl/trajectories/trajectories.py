@@ -1,0 +1,133 @@
+"""Episodes in a compact form: where each began and what was done; boards and rewards follow by the rules."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laser_lit.errors import InputError
+from laser_lit.files import write_atomic
+from rl.sokoban.boards import Boards
+from rl.sokoban.rules import Board
+
+SCHEMA = 1
+"""Version of the files; others are refused."""
+NO_TARGET = -1
+"""The target of a step that is not learned from."""
+
+_ARRAYS = ("starts", "lengths", "actions", "targets")
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectories:
+    """Episodes on boards of one size.
+
+    Attributes:
+        starts: (episodes, height, width) tiles.
+        lengths: (episodes,) how many actions each has, at least 1.
+        actions: (steps,) int8, what was done, episode after episode.
+        targets: (steps,) int8, what a policy is to learn at each step; NO_TARGET where nothing.
+        about: how they were made: plain values.
+    """
+
+    starts: Board
+    lengths: NDArray[np.int32]
+    actions: NDArray[np.int8]
+    targets: NDArray[np.int8]
+    about: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        n, steps = len(self.starts), int(self.lengths.sum())
+        if self.starts.ndim != 3 or len(self.lengths) != n or {len(self.actions), len(self.targets)} != {steps}:
+            raise InputError(
+                f"episodes that do not fit together: starts {self.starts.shape}, lengths {self.lengths.shape} that sum "
+                f"to {steps}, actions {self.actions.shape}, targets {self.targets.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """Where each episode begins among the steps, (episodes,)."""
+        return np.cumsum(self.lengths, dtype=np.int64) - self.lengths
+
+    @cached_property
+    def tiles(self) -> NDArray[np.int8]:
+        """The board before each step, (steps, cells)."""
+        return self._replayed[0]
+
+    @cached_property
+    def rewards(self) -> NDArray[np.float64]:
+        """The reward of each step, (steps,)."""
+        return self._replayed[1]
+
+    @cached_property
+    def solved(self) -> NDArray[np.bool_]:
+        """Which episodes ended solved, (episodes,)."""
+        return self._replayed[2]
+
+    @cached_property
+    def returns_to_go(self) -> NDArray[np.float64]:
+        """The rewards from each step to the end of its episode, (steps,)."""
+        summed = np.concatenate([[0.0], np.cumsum(self.rewards)])
+        ends = np.repeat(self.first + self.lengths, self.lengths)
+        return summed[ends] - summed[:-1]
+
+    @cached_property
+    def _replayed(self) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.bool_]]:
+        cells = self.starts.shape[1] * self.starts.shape[2]
+        tiles = np.empty((len(self.actions), cells), np.int8)
+        rewards, solved = np.empty(len(self.actions)), np.zeros(len(self), bool)
+        boards, rows, first = Boards(self.starts), np.arange(len(self)), self.first
+        for step in range(int(self.lengths.max())):
+            running = np.flatnonzero(self.lengths[rows] > step)
+            if len(running) < len(rows):
+                boards, rows = boards.take(running), rows[running]
+            places = first[rows] + step
+            tiles[places] = boards.tiles.reshape(len(rows), -1)
+            moves = boards.step(self.actions[places])
+            rewards[places] = moves.reward
+            solved[rows] = moves.solved
+        return tiles, rewards, solved
+
+
+def save_trajectories(trajectories: Trajectories, path: Path) -> None:
+    """Writes episodes as one compressed .npz, atomically.
+
+    Args:
+        trajectories: the episodes.
+        path: the file.
+    """
+    arrays = {name: getattr(trajectories, name) for name in _ARRAYS}
+    about = json.dumps({"schema": SCHEMA, **trajectories.about}, allow_nan=False)
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, about=np.array(about), **arrays)
+
+    write_atomic(path, write)
+
+
+def load_trajectories(path: Path) -> Trajectories:
+    """Returns the episodes that `save_trajectories` wrote.
+
+    Raises:
+        InputError: no such file, another kind of file, or one of another version.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file of trajectories")
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            about = json.loads(str(content["about"]))
+            arrays = {name: content[name] for name in _ARRAYS}
+    except (BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path}: no file of trajectories ({error}); remove it to make it anew") from error
+    if about.pop("schema", None) != SCHEMA:
+        raise InputError(f"{path}: trajectories of another version of laser_lit; remove it to make them anew")
+    return Trajectories(**arrays, about=about)
