@@ -10,14 +10,36 @@ def fewest_moves(board):
     """Returns the least number of moves that solve a board, by breadth-first search; None where nothing does."""
     walls = {tuple(cell) for cell in np.argwhere(board == rules.WALL)}
     targets = {tuple(cell) for cell in np.argwhere(rules.is_target(board))}
-    boxes = frozenset(tuple(cell) for cell in np.argwhere(rules.is_box(board)))
-    front, seen, moves = [(rules.player(board), boxes)], set(), 0
+    start = (rules.player(board), frozenset(tuple(cell) for cell in np.argwhere(rules.is_box(board))))
+    front, seen, moves = {start}, set(), 0
     while front:
         if any(boxes == targets for _, boxes in front):
             return moves
         found = {state for player, boxes in front for state in _after(player, boxes, walls)}
-        seen.update(front)
-        front, moves = list(found - seen), moves + 1
+        seen |= front
+        front, moves = found - seen, moves + 1
+    return None
+
+
+def fewest_pushes(board):
+    """Returns the least number of pushes that solve a board, walks for nothing; None where nothing does."""
+    walls = {tuple(cell) for cell in np.argwhere(board == rules.WALL)}
+    targets = {tuple(cell) for cell in np.argwhere(rules.is_target(board))}
+    start = (rules.player(board), frozenset(tuple(cell) for cell in np.argwhere(rules.is_box(board))))
+    front, seen, pushes = {start}, set(), 0
+    while front:
+        pushed, walking = set(), list(front)
+        for player, boxes in walking:
+            if boxes == targets:
+                return pushes
+            for state in set(_after(player, boxes, walls)) - seen:
+                if state[1] != boxes:
+                    pushed.add(state)
+                elif state not in front:
+                    front.add(state)
+                    walking.append(state)
+        seen |= front
+        front, pushes = pushed - seen, pushes + 1
     return None
 
 
