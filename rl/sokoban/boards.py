@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from laser_lit.errors import InputError
 from rl.sokoban.rules import (
     ACTIONS,
+    BOX,
     BOX_ON_TARGET,
     PLAYER,
     PLAYER_ON_TARGET,
@@ -18,7 +19,6 @@ from rl.sokoban.rules import (
     TILES,
     Board,
     from_text,
-    is_box,
     step,
     without_movables,
 )
@@ -82,13 +82,9 @@ class Boards:
         Raises:
             InputError: no boards, or of several sizes.
         """
-        shapes = {boards.shape[1:]} if isinstance(boards, np.ndarray) and len(boards) else set(map(np.shape, boards))
-        if len(shapes) != 1:
-            given = ", ".join(" × ".join(map(str, shape)) for shape in sorted(shapes)) or "none"
-            raise InputError(f"boards that are stepped together have one size; given {given}")
+        _shape_of(boards)
         tiles = np.asarray(boards, np.int8)
-        rows = tiles.reshape(len(tiles), -1)
-        self._hold(tiles, (rows >= PLAYER).argmax(1), (rows == BOX_ON_TARGET).sum(1), is_box(rows).sum(1))
+        self._hold(tiles, *_found(tiles))
 
     def _hold(
         self, tiles: NDArray[np.int8], place: NDArray[np.int64], on: NDArray[np.int64], boxes: NDArray[np.int64]
@@ -154,7 +150,7 @@ class Boards:
         return taken
 
     def replace(
-        self, rows: NDArray[np.integer] | NDArray[np.bool_], boards: "Boards | Sequence[Board] | NDArray[np.int8]"
+        self, rows: NDArray[np.integer] | NDArray[np.bool_], boards: Sequence[Board] | NDArray[np.int8]
     ) -> None:
         """Puts new boards into some rows.
 
@@ -165,9 +161,30 @@ class Boards:
         Raises:
             InputError: boards of another size.
         """
-        others = boards if isinstance(boards, Boards) else Boards(boards)
-        if others.shape != self.shape:
-            raise InputError(f"boards of {others.shape} among boards of {self.shape}: they have one size")
-        self._tiles[rows] = others._tiles
-        self._player[rows] = self._first[rows] + others._player - others._first
-        self._on[rows], self._boxes[rows] = others._on, others._boxes
+        given = _shape_of(boards)
+        if given != self.shape:
+            raise InputError(f"boards of {_sized(given)} among boards of {_sized(self.shape)}: they have one size")
+        tiles = np.asarray(boards, np.int8)
+        place, self._on[rows], self._boxes[rows] = _found(tiles)
+        self._tiles[rows] = tiles
+        self._player[rows] = self._first[rows] + place
+
+
+def _found(tiles: NDArray[np.int8]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Returns each board's player's cell, number of boxes on targets, and of boxes, all (n,)."""
+    rows = tiles.reshape(len(tiles), -1)
+    on = (rows == BOX_ON_TARGET).sum(1)
+    return (rows >= PLAYER).argmax(1), on, on + (rows == BOX).sum(1)
+
+
+def _shape_of(boards: Sequence[Board] | NDArray[np.int8]) -> tuple[int, ...]:
+    """Returns the shape that all boards have, of which there is one at least."""
+    shapes = {boards.shape[1:]} if isinstance(boards, np.ndarray) and len(boards) else set(map(np.shape, boards))
+    if len(shapes) != 1:
+        given = ", ".join(map(_sized, sorted(shapes))) or "none"
+        raise InputError(f"boards that are stepped together have one size; given {given}")
+    return shapes.pop()
+
+
+def _sized(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))

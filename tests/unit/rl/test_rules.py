@@ -138,3 +138,5 @@ def test_boards_of_several_sizes_are_refused():
         Boards([from_text("#####\n#@$.#\n#####"), from_text("######\n#@$ .#\n######")])
     with pytest.raises(InputError, match="given none"):
         Boards([])
+    with pytest.raises(InputError, match="boards of 3 × 6 among boards of 3 × 5"):
+        Boards([from_text("#####\n#@$.#\n#####")]).replace(np.array([0]), [from_text("######\n#@$ .#\n######")])
