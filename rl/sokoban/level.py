@@ -53,7 +53,7 @@ def room_key(board: Board) -> str:
     """
     room = without_movables(board)
     forms = [
-        bytes(form.shape) + form.tobytes()
+        f"{form.shape}".encode() + form.tobytes()
         for turned in (room, room.T)
         for rows in (turned, turned[::-1])
         for form in (rows, rows[:, ::-1])
