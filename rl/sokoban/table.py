@@ -25,7 +25,7 @@ from rl.sokoban.rules import (
 )
 
 MAX_STATES = 1_000_000
-"""How many states a table holds unless told otherwise; it takes about 90 bytes a state while it is made, 20 afterwards."""
+"""How many states a table holds unless told otherwise; making it takes about 90 bytes a state."""
 
 Cells = NDArray[np.int64]
 States = NDArray[np.int64]
