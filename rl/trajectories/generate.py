@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laser_lit.errors import InputError
+from rl.sokoban.boards import Boards
 from rl.sokoban.level import Level
 from rl.sokoban.rooms import generate_levels
 from rl.sokoban.rules import ACTIONS, MAX_STEPS, Board
@@ -79,15 +80,14 @@ def play_rooms(rooms: Rooms, count: int, noise: Noise, *, seed: int, max_steps: 
     Raises:
         InputError: a value out of its range, or rooms too large for a table of solutions.
     """
-    if count < 1:
-        raise InputError(f"{count} trajectories: there must be at least 1")
+    _check(count, max_steps)
     rng = np.random.default_rng([seed, 1])
     levels = generate_levels(
         seed, rooms.size, rooms.boxes, -(-count // STARTS_A_ROOM), "train", rooms.min_moves, rooms.max_moves
     )
     plays = islice(_in_rooms(rng, levels, rooms), count)
     episodes = [(board, *_episode(rng, play, noise, max_steps)) for board, play in plays]
-    about = {"rooms": asdict(rooms), "noise": asdict(noise), "seed": seed, "max_steps": max_steps}
+    about = {"rooms": asdict(rooms), "seed": seed, "max_steps": max_steps}
     return _collected(rng, episodes, noise, {**about, "source": "expert"})
 
 
@@ -102,18 +102,28 @@ def play_levels(
         noise: what goes wrong in them; after every action that the solver did not have in mind it solves anew.
         seed: of the noise.
         max_steps: longest episode.
+
+    Raises:
+        InputError: a value out of its range, no levels, levels of several sizes, or one that is solved already.
     """
-    if count < 1 or not levels:
-        raise InputError(f"{count} trajectories on {len(levels)} levels: there must be at least 1 of each")
+    _check(count, max_steps)
+    given = Boards([level.board for level in levels])
+    if given.solved.any():
+        raise InputError(f"level {levels[int(given.solved.argmax())].name} is solved as it begins; leave it out")
     rng = np.random.default_rng([seed, 1])
     boards = [levels[number % len(levels)].board for number in range(count)]
     episodes = [(board, *_episode(rng, SolverPlay(board, SOLVER_NODES), noise, max_steps)) for board in boards]
-    about = {"levels": len(levels), "noise": asdict(noise), "seed": seed, "max_steps": max_steps, "source": "solver"}
+    about = {"levels": len(levels), "seed": seed, "max_steps": max_steps, "source": "solver"}
     return _collected(rng, episodes, noise, about)
 
 
+def _check(count: int, max_steps: int) -> None:
+    if count < 1 or max_steps < 1:
+        raise InputError(f"{count} trajectories of at most {max_steps} steps: there must be at least 1 of each")
+
+
 def _in_rooms(rng: np.random.Generator, levels: Sequence[Level], rooms: Rooms) -> Iterator[tuple[Board, Play]]:
-    """Yields plays from several starts of each level's room, then from others of the same rooms."""
+    """Yields plays from several starts of each level's room, then from starts drawn anew, room by room."""
     begun = partial(_starts, rng, least=rooms.min_moves, most=rooms.max_moves)
     while True:
         for level in levels:
@@ -162,4 +172,5 @@ def _collected(
     targets = np.where(replaced, np.int8(ACTIONS.index(noise.action)), actions)
     place = np.arange(len(actions)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     targets[place >= np.repeat([learned for _, _, learned in episodes], lengths)] = NO_TARGET
+    about = {**about, "noise": {**asdict(noise), "rates": list(noise.rates)}}
     return Trajectories(np.stack([board for board, _, _ in episodes]), lengths, actions, targets, about)

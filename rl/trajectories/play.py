@@ -95,6 +95,6 @@ class SolverPlay:
         after = step(self._board, action)
         if self._plan and self._plan[-1] == action:
             self._plan.pop()
-        elif after.pushed or self._plan:  # of a dead level, only a push could make another
+        elif after.pushed or (after.moved and self._plan):  # of a dead level, only a push could make another
             self._plan = None
         self._board = after.board

@@ -1,6 +1,7 @@
 """Episodes in a compact form: where each began and what was done; boards and rewards follow by the rules."""
 
 import json
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from laser_lit.errors import InputError
 from laser_lit.files import write_atomic
 from rl.sokoban.boards import Boards
-from rl.sokoban.rules import Board
+from rl.sokoban.rules import ACTIONS, Board
 
 SCHEMA = 1
 """Version of the files; others are refused."""
@@ -42,12 +43,28 @@ class Trajectories:
     about: dict[str, Any]
 
     def __post_init__(self) -> None:
+        """Checks that the arrays fit together.
+
+        Raises:
+            InputError: they do not, or there is no episode, an empty one, or an action or target that does not exist.
+        """
+        for name in _ARRAYS:
+            if getattr(self, name).dtype.kind not in "iu":
+                raise InputError(f"{name} of type {getattr(self, name).dtype}: must be integers")
         n, steps = len(self.starts), int(self.lengths.sum())
-        if self.starts.ndim != 3 or len(self.lengths) != n or {len(self.actions), len(self.targets)} != {steps}:
+        flat = (self.lengths.shape, self.actions.shape, self.targets.shape)
+        if self.starts.ndim != 3 or flat != ((n,), (steps,), (steps,)):
             raise InputError(
                 f"episodes that do not fit together: starts {self.starts.shape}, lengths {self.lengths.shape} that sum "
                 f"to {steps}, actions {self.actions.shape}, targets {self.targets.shape}"
             )
+        if n == 0 or self.lengths.min() < 1:
+            raise InputError(f"{n} episodes, some without a step: there must be at least 1, each of at least 1 step")
+        for name, given, least in (("actions", self.actions, 0), ("targets", self.targets, NO_TARGET)):
+            if given.min() < least or given.max() >= len(ACTIONS):
+                raise InputError(
+                    f"{name} from {given.min()} to {given.max()}: must lie in {least} to {len(ACTIONS) - 1}"
+                )
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -105,7 +122,7 @@ def save_trajectories(trajectories: Trajectories, path: Path) -> None:
         path: the file.
     """
     arrays = {name: getattr(trajectories, name) for name in _ARRAYS}
-    about = json.dumps({"schema": SCHEMA, **trajectories.about}, allow_nan=False)
+    about = json.dumps({**trajectories.about, "schema": SCHEMA}, allow_nan=False)
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
@@ -125,9 +142,10 @@ def load_trajectories(path: Path) -> Trajectories:
     try:
         with np.load(path, allow_pickle=False) as content:
             about = json.loads(str(content["about"]))
-            arrays = {name: content[name] for name in _ARRAYS}
-    except (BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path}: no file of trajectories ({error}); remove it to make it anew") from error
-    if about.pop("schema", None) != SCHEMA:
-        raise InputError(f"{path}: trajectories of another version of laser_lit; remove it to make them anew")
-    return Trajectories(**arrays, about=about)
+            if about.pop("schema", None) != SCHEMA:
+                raise InputError("made by another version of laser_lit")
+            return Trajectories(**{name: content[name] for name in _ARRAYS}, about=about)
+    except (BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError, OSError, EOFError) as error:
+        raise InputError(
+            f"{path}: no trajectories that can be read ({error}); remove the file to make it anew"
+        ) from error
