@@ -14,7 +14,9 @@ class UnknownNameError(InputError, KeyError):
     __str__ = ValueError.__str__
 
 
-def unknown_name(what: str, given: object, allowed: Iterable[object], hint: str = "") -> UnknownNameError:
+def unknown_name(
+    what: str, given: object, allowed: Iterable[object], hint: str = "", *, listed: bool = True
+) -> UnknownNameError:
     """Returns the error for an unknown name, with the nearest allowed names first.
 
     Args:
@@ -22,13 +24,14 @@ def unknown_name(what: str, given: object, allowed: Iterable[object], hint: str 
         given: the name as typed.
         allowed: the names that exist.
         hint: what to do instead, one sentence.
+        listed: whether all allowed names are shown; else how many there are.
     """
     names = [str(name) for name in allowed]
     near = difflib.get_close_matches(str(given), names, n=3, cutoff=0.5)
     parts = [f"unknown {what} {str(given)!r}"]
     if near:
         parts.append(f"nearest: {', '.join(near)}")
-    parts.append(f"allowed: {', '.join(names)}")
+    parts.append(f"allowed: {', '.join(names) if listed else f'{len(names)} names'}")
     if hint:
         parts.append(hint)
     return UnknownNameError("; ".join(parts))

@@ -198,7 +198,8 @@ class Places:
             )
         path, side = found.groups()
         if path not in self._modules:
-            raise unknown_name("module", path, self._modules)
+            modules = [name for name in self._modules if name]
+            raise unknown_name("module", path, modules, "print the model to see them", listed=False)
         return Place(component, path, side, _probed(self.reader, self._modules[path], component, side))
 
 

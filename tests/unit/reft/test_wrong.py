@@ -53,7 +53,10 @@ def test_an_unknown_field() -> None:
 PLACES: list[tuple[dict[str, Any], str]] = [
     ({"component": "block_outputs"}, r"unknown component 'block_outputs'; nearest: block_output.*as in model\.layers"),
     ({"component": "model.layers.0.mlp", "layer": None}, r"unknown component 'model.layers.0.mlp'; .*a module's path"),
-    ({"component": "model.layers.7.mlp.output", "layer": None}, r"unknown module 'model.layers.7.mlp'; nearest: model"),
+    (
+        {"component": "model.layers.7.mlp.output", "layer": None},
+        r"unknown module .*; nearest: (\S+, ){2}\S+; allowed: \d+ names;",
+    ),
     ({"component": "model.layers.0.mlp.output"}, "is a path of its own, so layer 0 would count for nothing"),
     ({"component": "model.embed_tokens.input", "layer": None}, "no hidden states .* pass there"),
     ({"layer": None}, "component block_output: needs a layer, an index, a list or all"),
