@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Variable
 
 from laser_lit.errors import InputError
 from laser_lit.reft.generation import Generation
@@ -98,10 +99,14 @@ class Attachment:
         self._pass = _Pass((batch, length), rows, [edit.delta() for _, _, edit in self._sites])
 
     def _end(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        """Forgets the pass until its gradients come: gradient checkpointing then runs parts of it again."""
+        """Forgets the pass but while its gradients are taken: gradient checkpointing then runs parts of it again."""
+
+        def forget() -> None:
+            self._pass = None
 
         def again(now: _Pass | None, gradient: Tensor) -> None:
             self._pass = now
+            Variable._execution_engine.queue_callback(forget)  # runs when all gradients are there
 
         for tensor in _tensors(output):
             if tensor.requires_grad:

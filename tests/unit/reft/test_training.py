@@ -1,7 +1,7 @@
 """Training: gradients in the interventions alone, and the same ones with gradient checkpointing."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 import torch
@@ -10,6 +10,7 @@ from interventions import strong, tokens
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForSequenceClassification
 
+from laser_lit.errors import InputError
 from laser_lit.reft.intervention import Intervention
 from laser_lit.reft.methods import FORMS, LowRankIntervention
 from laser_lit.reft.prompt import prompts
@@ -63,6 +64,15 @@ def test_checkpointing_changes_nothing(model: nn.Module, component: str, several
     with checkpointed(model):
         found = loss_and_gradients(model, reft, passes)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_part_of_the_model_alone_is_refused_after_gradients_too(model: nn.Module, checkpointing: bool) -> None:
+    with checkpointed(model) if checkpointing else nullcontext(), strong(model).train().attached(model):
+        for _ in range(2):
+            model(input_ids=tokens(), labels=tokens(), use_cache=False).loss.backward()
+            with pytest.raises(InputError, match="layer 0 block_output: a part of the model runs alone"):
+                model.model(input_ids=tokens(), use_cache=False)
 
 
 @pytest.mark.parametrize("component", ["block_output", "mlp_activation"])
