@@ -6,11 +6,12 @@ from omegaconf import DictConfig
 from rich.markup import escape
 from rich.padding import Padding
 
+from laser_lit.config_reft import ReftConfig
 from laser_lit.data.example import ExampleSet
 from laser_lit.jobs.training_record import Record, print_losses, print_notes, training_record
 from laser_lit.lit.learning_curve import TRAIN
 from laser_lit.lit.pairs import Pairs
-from laser_lit.lit.trainees import Trainee
+from laser_lit.lit.trainees import LORA, Trainee
 from laser_lit.report.terminal import add_row, plain_table, result_console
 from laser_lit.tasks.language import model_id
 
@@ -88,7 +89,16 @@ def print_reft(record: Record, *notes: str) -> None:
         for row in record["shown"]:
             add_row(shown, *(row[name] for name in ("prompt", "taught", "before", "after")))
         result_console().print(Padding(shown, (1, 0, 0, 1)))
-    print_ends(record, *notes)
+    print_ends(record, *_unused_settings(record), *notes)
+
+
+def _unused_settings(record: Record) -> list[str]:
+    """Returns a note of what was set for interventions and counts for nothing in a LoRA; none where nothing was."""
+    given, default = record["config"]["reft"], ReftConfig()
+    names = [name for name in ("positions", "share", "component", "act_fn") if given[name] != getattr(default, name)]
+    if record["type"] != LORA or not names:
+        return []
+    return [f"not used, since a LoRA has no places or activations: {', '.join(f'reft.{name}' for name in names)}"]
 
 
 def print_ends(record: Record, *notes: str) -> None:

@@ -109,16 +109,25 @@ def test_every_type_writes_a_folder_that_can_be_attached(train, typed, gptj, typ
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")  # peft's own loading
 @pytest.mark.parametrize("precision", ["32-true", "bf16-true"])
 def test_a_lora_writes_a_folder_of_pefts(train, typed, gptj, precision):
-    train(*typed, "reft=lora", "reft.rank=2", "reft.layer=1", f"reft.precision={precision}", "reft.path=new/lora")
+    line = ("reft=lora", "reft.rank=2", "reft.layer=1", f"reft.precision={precision}", "reft.path=new/lora")
+    said = train(*typed, *line)
     folder = trained(Path("new"))
     assert {path.name for path in folder.iterdir()} == {
         *("adapter_config.json", "adapter_model.safetensors", "README.md", "training.json")
     }
     assert record(Path("new"))["parameters"] == 2 * 2 * 2 * 32
+    assert "not used" not in said.out
     model, ids = transformers.AutoModelForCausalLM.from_pretrained(gptj), torch.tensor([[9, 8, 7, 6]])
     with torch.no_grad():
         plain = model(ids).logits
         assert not torch.allclose(PeftModel.from_pretrained(model, folder)(ids).logits, plain, atol=1e-3)
+
+
+def test_a_lora_names_the_settings_that_it_does_not_use(train, typed):
+    line = [*typed, "reft.positions=f1", "reft.share=none"]
+    words = "not used, since a LoRA has no places or activations: reft.positions, reft.share\n"
+    assert words in train(*line, "reft=lora").out
+    assert "not used" not in train(*line).out
 
 
 @pytest.mark.parametrize("type", ["loreft", "lora"])
@@ -138,9 +147,10 @@ def test_what_is_another_training(train, typed, gptj, tmp_path):
     other = shutil.copytree(gptj, tmp_path / "other" / gptj.name)
     set_config(other, layer_norm_epsilon=1e-3)  # the same weights by the same name, another model
     others = ("seed=1", "reft.rank=3", "reft.holdout=0.3", "reft.dropout=0.1", "reft.split=all")
+    line = [*typed, "reft.steps=1"]
     for more in ("seed=0", *others, f"model.path={other}"):
-        assert "trained before" not in train(*typed, more).out
-    assert "trained before" in train(*typed, "reft.show=1", "reft.save_every=2").out
+        assert "trained before" not in train(*line, more).out
+    assert "trained before" in train(*line, "reft.show=1", "reft.save_every=2").out
 
 
 def shown(more, train, typed):
