@@ -1,10 +1,16 @@
 """Interventions strong enough to show, and passes of tiny models to see them in."""
 
+import warnings
+from pathlib import Path
+
+import peft
 import torch
 from torch import Tensor, nn
 
+from laser_lit.models.load import load_weights
 from laser_lit.reft.intervention import Intervention
 from laser_lit.reft.reft import Reft
+from laser_lit.reft.saving import save_reft
 
 
 def strong(model: nn.Module, **values: object) -> Reft:
@@ -19,6 +25,22 @@ def strong_ones(model: nn.Module, *said: Intervention) -> Reft:
         for parameter in reft.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) / 2)
     return reft
+
+
+def saved_reft(base: Path, folder: Path) -> Path:
+    """Returns a new folder of interventions on a checkpoint, at the first and the last token of prompts."""
+    save_reft(strong(load_weights(base), positions="f1+l1"), folder)
+    return folder
+
+
+def saved_lora(base: Path, folder: Path) -> Path:
+    """Returns a new folder of a LoRA on a small GPT-J, whose parameters are all drawn."""
+    config = peft.LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj", "fc_in"], init_lora_weights=False)
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(2)
+        peft.get_peft_model(load_weights(base), config).save_pretrained(folder)
+    return folder
 
 
 def tokens(batch: int = 2, length: int = 7, seed: int = 5) -> Tensor:

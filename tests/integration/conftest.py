@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from checkpoints import data_arguments, save_checkpoint, save_data
+from commands import stop
 from hydra import compose, initialize_config_dir
 
 from laser_lit import main
@@ -103,6 +104,37 @@ def shell(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250)
 
     return run
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Generator[Callable[..., subprocess.Popen[str]], None, None]:
+    """Returns a function that starts a command in a process group of its own; what still runs is killed."""
+    started = []
+
+    def run(*arguments: str, script: str = "evaluate.py", cwd: Path = tmp_path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / script), *arguments],
+            cwd=cwd,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            stop(process)
+
+
+@pytest.fixture
+def train(command: Callable[..., Said]) -> Callable[..., Said]:
+    """Returns a function that runs train.py in this process, on the CPU and without loggers."""
+    quiet = ("logger=none", "trainer=cpu", "trainer.progress_bar=false")
+    return lambda *arguments: command(*quiet, *arguments, entry=main.train)
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,10 @@
 """`evaluate.py reft.path=`: base, LASER, ReFT or a LoRA, and both, through the command's own config."""
 
 import json
-import warnings
 from pathlib import Path
 
-import peft
 import pytest
-import torch
-from interventions import strong
+from interventions import saved_lora, saved_reft, strong
 
 from laser_lit.lit.trained_model import RECORD
 from laser_lit.models.load import load_weights
@@ -28,21 +25,13 @@ PAIRS = {
 @pytest.fixture(scope="module")
 def reft(gptj, tmp_path_factory):
     """Returns the folder of interventions on the small GPT-J."""
-    made = tmp_path_factory.mktemp("trained") / "reft"
-    save_reft(strong(load_weights(gptj), positions="f1+l1"), made)
-    return made
+    return saved_reft(gptj, tmp_path_factory.mktemp("trained") / "reft")
 
 
 @pytest.fixture(scope="module")
 def lora(gptj, tmp_path_factory):
     """Returns the folder of a LoRA on the small GPT-J."""
-    made = tmp_path_factory.mktemp("trained") / "lora"
-    config = peft.LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj", "fc_in"], init_lora_weights=False)
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.manual_seed(2)
-        peft.get_peft_model(load_weights(gptj), config).save_pretrained(made)
-    return made
+    return saved_lora(gptj, tmp_path_factory.mktemp("trained") / "lora")
 
 
 def outcomes(table, who):
@@ -103,8 +92,7 @@ def test_without_edits_there_is_the_adapter_alone(evaluate, local, reft):
 
 def test_the_hash_holds_content_and_strength_and_not_the_place(evaluate, local, gptj, reft, lora, tmp_path):
     line = [*local[:-4], "laser=none", "controls=false"]
-    copy = tmp_path / "copy"
-    save_reft(strong(load_weights(gptj), positions="f1+l1"), copy)
+    copy = saved_reft(gptj, tmp_path / "copy")
     typed = {
         "none": [],
         "reft": [f"reft.path={reft}"],

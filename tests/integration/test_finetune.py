@@ -1,23 +1,18 @@
 """Finetuning as it is typed: what changes, where it goes, what is said, and what is refused."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 import transformers
+from commands import refused, stop, wait_for
 from filelock import FileLock
 from safetensors.torch import load_file
 
-from laser_lit import main
-
-ROOT = Path(__file__).resolve().parents[2]
 QUIET = ("logger=none", "trainer=cpu", "trainer.progress_bar=false")
 UNFROZEN = "unfrozen_parameters:\n# mlp.fc_in layers\n- transformer.h.1.mlp.fc_in\n- ^transformer.ln_f.weight$\n"
 CHANGED = {"transformer.h.1.mlp.fc_in.weight", "transformer.h.1.mlp.fc_in.bias", "transformer.ln_f.weight"}
@@ -30,12 +25,6 @@ def typed(gptj, files, tmp_path):
     file = tmp_path / "unfrozen.yaml"
     file.write_text(UNFROZEN)
     return ["task=finetune", "model=local", f"model.path={gptj}", *files["text"], f"finetune.unfrozen={file}", *FAST]
-
-
-@pytest.fixture
-def train(command):
-    """Returns a function that runs train.py in this process."""
-    return lambda *arguments: command(*QUIET, *arguments, entry=main.train)
 
 
 def trained(folder=Path("results")):
@@ -158,14 +147,6 @@ def test_wrong_inputs(train, typed, wrong):
     refused(train(*typed, wrong), *WRONG[wrong])
 
 
-def refused(said, *words):
-    assert said.code == 1, said
-    assert "Traceback" not in said.err
-    for word in words:
-        assert word in said.err
-    assert not Path("results").exists()
-
-
 def test_one_training_has_one_process(train, typed):
     train(*typed)
     shutil.rmtree(trained())
@@ -227,35 +208,18 @@ def test_spectrums_list_on_a_trained_model(train, shared):
         ("bf16-true", signal.SIGINT, 128 + signal.SIGINT),
     ],
 )
-def test_a_training_that_was_stopped_goes_on_to_the_same_bits(train, typed, precision, sent, code):
+def test_a_training_that_was_stopped_goes_on_to_the_same_bits(train, start, typed, precision, sent, code):
     line = [*typed, f"finetune.precision={precision}", "finetune.steps=200", "finetune.save_every=5"]
     train(*line, "paths.results=whole")
-    process = start(*line, "paths.results=twice", cwd=Path.cwd())
-    try:
-        while process.poll() is None and not list(Path("twice").glob("*/last.ckpt")):
-            pass
-        assert process.poll() is None
-    finally:
-        os.killpg(process.pid, sent)
-        process.communicate(timeout=100)
+    process = start(*QUIET, *line, "paths.results=twice", script="train.py", cwd=Path.cwd())
+    wait_for(process, Path("twice"), "*/last.ckpt")
+    stop(process, sent)
     assert process.returncode == code
     assert not list(Path("twice").rglob("*-finetuned"))
     said = train(*line, "paths.results=twice")
     assert said.code == 0, said.err
     assert "training goes on after step " in said.out
     assert_same(trained(Path("whole")), trained(Path("twice")))
-
-
-def start(*arguments, cwd):
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *QUIET, *arguments],
-        cwd=cwd,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def assert_same(one, two):
@@ -266,9 +230,10 @@ def assert_same(one, two):
 
 
 @pytest.mark.slow
-def test_two_processes_are_one_with_twice_the_batch(train, typed, tmp_path):
+def test_two_processes_are_one_with_twice_the_batch(train, start, typed):
     both = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
-    process = start(*typed, *both, "paths.results=both", "finetune.save_every=2", cwd=Path.cwd())
+    line = (*QUIET, *typed, *both, "paths.results=both", "finetune.save_every=2")
+    process = start(*line, script="train.py", cwd=Path.cwd())
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     assert out.count("model: ") == 1

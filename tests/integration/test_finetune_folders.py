@@ -3,30 +3,15 @@
 from pathlib import Path
 
 import pytest
+from commands import refused
 
-from laser_lit import main
-
-FAST = ("logger=none", "trainer=cpu", "trainer.progress_bar=false", "finetune.steps=1", "finetune.batch_size=2")
+FAST = ("finetune.steps=1", "finetune.batch_size=2")
 
 
 @pytest.fixture
 def typed(gptj, files):
     """Returns what to type for a short training of the small GPT-J."""
-    return ["task=finetune", "model=local", f"model.path={gptj}", *files["text"]]
-
-
-@pytest.fixture
-def train(command):
-    """Returns a function that runs train.py in this process."""
-    return lambda *arguments: command(*FAST, *arguments, entry=main.train)
-
-
-def refused(said, *words):
-    assert said.code == 1, said
-    assert "Traceback" not in said.err
-    for word in words:
-        assert word in said.err
-    assert not Path("results").exists()
+    return ["task=finetune", "model=local", f"model.path={gptj}", *files["text"], *FAST]
 
 
 def test_folders_in_use_are_refused(train, typed, tmp_path):

@@ -1,52 +1,21 @@
 """Commands in processes of their own: several at once, killed, interrupted."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from checkpoints import save_data
-from interventions import strong
+from commands import stop, wait_for
+from interventions import saved_reft
 
-from laser_lit.models.load import load_weights
-from laser_lit.reft.saving import save_reft
 from laser_lit.results.store import ResultsStore
 
-ROOT = Path(__file__).resolve().parents[2]
 DDP = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
 EDIT = ("laser=single", "laser.layer=1", "laser.matrix=mlp", "laser.rank=3")
 QUIET = ("logger=none", "controls=false")
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Returns a function that starts evaluate.py in a process group of its own; what still runs is killed."""
-    started = []
-
-    def run(*arguments):
-        process = subprocess.Popen(
-            [sys.executable, str(ROOT / "evaluate.py"), *arguments],
-            cwd=tmp_path,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
 
 
 def finished(process, seconds=200):
@@ -95,8 +64,7 @@ def test_two_processes_after_the_base_was_kept_by_one(evaluate, start, tmp_path,
 
 
 def test_two_processes_score_interventions_as_one_does(evaluate, start, tmp_path, gptj, local):
-    save_reft(strong(load_weights(gptj), positions="f1+l1"), tmp_path / "reft")
-    line = [*local, *QUIET, f"reft.path={tmp_path / 'reft'}", "batch_size=5"]
+    line = [*local, *QUIET, f"reft.path={saved_reft(gptj, tmp_path / 'reft')}", "batch_size=5"]
     run = tmp_path / "both"
     alone = evaluate(*line)
     out = finished(start(*line, *DDP, f"hydra.run.dir={run}", f"paths.results={tmp_path / 'shared'}"))
@@ -137,18 +105,10 @@ def long(tmp_path, gptj):
     return ["model=local", f"model.path={gptj}", "data=counterfact", f"data.path={file}", *EDIT, *QUIET]
 
 
-def wait_for(process, folder, pattern):
-    """Returns when a running process has made a file."""
-    while process.poll() is None and not list(folder.glob(pattern)):
-        pass
-    assert process.poll() is None
-
-
 def test_a_killed_run_leaves_a_folder_that_the_next_run_can_use(evaluate, start, tmp_path, long):
     process = start(*long, "batch_size=1", "paths.results=kept")
     wait_for(process, tmp_path / "kept", "openings-*")  # validation is scored, test has begun
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    stop(process)
     assert process.returncode == -signal.SIGKILL
     assert not list(tmp_path.glob("outputs/*/*/result.json"))
     assert ResultsStore(tmp_path / "kept").pieces() == {}
@@ -173,8 +133,7 @@ def test_a_launcher_runs_jobs_side_by_side(start, tmp_path, local):
 def test_an_interrupt_ends_a_run_in_one_line(start, tmp_path, long, processes):
     process = start(*long, *processes, "batch_size=1", "paths.results=kept")
     wait_for(process, tmp_path / "kept", "openings-*")
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    _, err = process.communicate(timeout=60)
+    err = stop(process, signal.SIGINT)
     assert process.returncode == 130
     assert set(err.split()) == {"interrupted"}
     assert not list(tmp_path.glob("outputs/*/*/result.json"))

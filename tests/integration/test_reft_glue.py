@@ -1,24 +1,20 @@
 """Classifiers as they are typed: interventions and a head train, GLUE's metrics come out, and all of it comes back."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 from checkpoints import save_checkpoint
+from commands import refused, stop, wait_for
 from glue_files import save_glue
 from safetensors.torch import load_file, save_file
 
-from laser_lit import InputError, load_classifier, load_reft, main
+from laser_lit import InputError, load_classifier, load_reft
 from laser_lit.scoring.glue import glue_metrics
 
-ROOT = Path(__file__).resolve().parents[2]
 QUIET = ("logger=none", "trainer=cpu", "trainer.progress_bar=false")
 HEAD = {f"classifier.{name}.{kind}" for name in ("dense", "out_proj") for kind in ("weight", "bias")}
 FILES = {"README.md", "head.json", "head.safetensors", "reft.json", "reft.safetensors", "training.json"}
@@ -35,12 +31,6 @@ def typed(roberta, tmp_path):
     path = save_glue(tmp_path / "cola", "cola")
     local = ("model=local", f"model.path={roberta}", f"data.path={path}")
     return ["experiment=glue", *local, "reft.max_length=16", "reft.epochs=10", "reft.learning_rate=0.02"]
-
-
-@pytest.fixture
-def train(command):
-    """Returns a function that runs train.py in this process."""
-    return lambda *arguments: command(*QUIET, *arguments, entry=main.train)
 
 
 def predicted(folder, texts, base=None, second=None):
@@ -138,14 +128,6 @@ def test_wrong_inputs(train, typed, wrong):
     refused(train(*typed, wrong), *WRONG[wrong])
 
 
-def refused(said, *words):
-    assert said.code == 1, said
-    assert "Traceback" not in said.err
-    for word in words:
-        assert word in said.err
-    assert not Path("results").exists()
-
-
 def test_one_split_alone_and_models_without_a_classifier_are_refused(train, typed, tmp_path):
     refused(train(*typed, f"data.path={tmp_path / 'cola' / 'train.parquet'}"), "no row of the validation split")
     t5 = save_checkpoint(tmp_path / "t5", "t5")
@@ -173,23 +155,12 @@ def test_folders_that_are_not_as_they_were_written_are_refused(train, typed, rob
 
 
 @pytest.mark.slow
-def test_a_training_that_was_killed_goes_on_to_the_same_bits(train, typed):
+def test_a_training_that_was_killed_goes_on_to_the_same_bits(train, start, typed):
     line = [*typed, "reft.steps=150", "reft.save_every=5", "reft.holdout=0.2", "reft.dropout=0.1"]
     train(*line, "paths.results=whole", "reft.path=one")
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *QUIET, *line, "paths.results=twice", "reft.path=two"],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        while process.poll() is None and not list(Path("twice").glob("*/last.ckpt")):
-            pass
-        assert process.poll() is None
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=100)
+    process = start(*QUIET, *line, "paths.results=twice", "reft.path=two", script="train.py", cwd=Path.cwd())
+    wait_for(process, Path("twice"), "*/last.ckpt")
+    stop(process)
     said = train(*line, "paths.results=twice", "reft.path=two")
     assert said.code == 0, said.err
     assert "training goes on after step " in said.out

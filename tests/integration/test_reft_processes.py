@@ -1,18 +1,14 @@
 """Trainings of interventions in processes of their own: killed ones, and two at once."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import pandas as pd
 import pytest
 import torch
+from commands import stop, wait_for
 from safetensors.torch import load_file
 
-ROOT = Path(__file__).resolve().parents[2]
 QUIET = ("logger=none", "trainer=cpu", "trainer.progress_bar=false")
 BOTH = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
 
@@ -20,28 +16,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def start(tmp_path):
-    """Returns a function that starts train.py in a process group of its own; what still runs is killed."""
-    started = []
-
-    def run(*arguments):
-        process = subprocess.Popen(
-            [sys.executable, str(ROOT / "train.py"), *arguments],
-            cwd=tmp_path,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+def begin(start):
+    """Returns a function that starts train.py in a process of its own."""
+    return partial(start, script="train.py")
 
 
 @pytest.fixture
@@ -69,7 +46,7 @@ def trained(folder):
 
 
 @pytest.mark.parametrize("type", ["loreft", "lora"])
-def test_a_killed_training_goes_on_to_the_same_bits(start, typed, tmp_path, type):
+def test_a_killed_training_goes_on_to_the_same_bits(begin, typed, tmp_path, type):
     line = [
         *typed,
         *QUIET,
@@ -79,16 +56,13 @@ def test_a_killed_training_goes_on_to_the_same_bits(start, typed, tmp_path, type
         "reft.save_every=5",
         "reft.holdout=0.2",
     ]
-    whole = finished(start(*line, "paths.results=whole"))
+    whole = finished(begin(*line, "paths.results=whole"))
     assert "training begins" in whole
-    process = start(*line, "paths.results=twice")
-    while process.poll() is None and not list(tmp_path.glob("twice/*/last.ckpt")):
-        pass
-    assert process.poll() is None
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=100)
+    process = begin(*line, "paths.results=twice")
+    wait_for(process, tmp_path, "twice/*/last.ckpt")
+    stop(process)
     assert not list((tmp_path / "twice").rglob("*.safetensors"))
-    assert "training goes on after step " in finished(start(*line, "paths.results=twice"))
+    assert "training goes on after step " in finished(begin(*line, "paths.results=twice"))
     (one, curve), (two, again) = (trained(tmp_path / name) for name in ("whole", "twice"))
     assert curve == again
     assert len(curve) == 151
@@ -97,11 +71,11 @@ def test_a_killed_training_goes_on_to_the_same_bits(start, typed, tmp_path, type
 
 
 @pytest.mark.parametrize("type", ["loreft", "lora"])
-def test_two_processes_are_one_with_twice_the_batch(start, typed, tmp_path, type):
+def test_two_processes_are_one_with_twice_the_batch(begin, typed, tmp_path, type):
     line = [*typed, f"reft={type}", "reft.dropout=0", "reft.holdout=0.3", "reft.steps=6", "reft.save_every=3"]
-    out = finished(start(*line, *BOTH, "trainer.progress_bar=false", "reft.batch_size=1", "paths.results=both"))
+    out = finished(begin(*line, *BOTH, "trainer.progress_bar=false", "reft.batch_size=1", "paths.results=both"))
     assert out.count("trainable parameters") == 1
-    finished(start(*line, *QUIET, "reft.batch_size=2", "paths.results=one"))
+    finished(begin(*line, *QUIET, "reft.batch_size=2", "paths.results=one"))
     (one, curve), (two, other) = (trained(tmp_path / name) for name in ("one", "both"))
     pd.testing.assert_frame_equal(pd.DataFrame(curve), pd.DataFrame(other), rtol=0, atol=1e-5)
     assert one.keys() == two.keys()

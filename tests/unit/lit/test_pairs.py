@@ -4,15 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from checkpoints import save_checkpoint
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from laser_lit.data.example import Example, ExampleSet
 from laser_lit.errors import InputError
 from laser_lit.lit.finetune import PROMPT
 from laser_lit.lit.pairs import IGNORED, Pair, PairRows, training_pairs
-from laser_lit.models.load import load_tokenizer
 from laser_lit.scoring.causal import encode_causal
 
 PAD, BOS, EOS = 0, 1, 2
@@ -22,21 +20,6 @@ ROWS = (
     Example("c", "c", "w9 w10 ", "w11 w12"),
     Example("d", "d", "w13\n", "w14"),
 )
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory):
-    return load_tokenizer(save_checkpoint(tmp_path_factory.mktemp("model") / "small"))
-
-
-@pytest.fixture(scope="module")
-def llama_like(tmp_path_factory):
-    """Returns a tokenizer that puts a begin token before every text."""
-    tokenizer = load_tokenizer(save_checkpoint(tmp_path_factory.mktemp("model") / "small"))
-    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single="[BOS] $A", special_tokens=[("[BOS]", BOS)]
-    )
-    return tokenizer
 
 
 @pytest.fixture(scope="module")

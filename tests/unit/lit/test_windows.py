@@ -2,34 +2,16 @@
 
 import numpy as np
 import pytest
-from checkpoints import save_checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import processors
 
 from laser_lit.data.example import TextSet
 from laser_lit.errors import InputError
 from laser_lit.lit.training_batches import TrainingBatches
 from laser_lit.lit.windows import WindowRows, cut_windows
-from laser_lit.models.load import load_tokenizer
 from laser_lit.scoring.perplexity import encode_windows
 
 EOS, BOS = 2, 1
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory):
-    return load_tokenizer(save_checkpoint(tmp_path_factory.mktemp("model") / "small"))
-
-
-@pytest.fixture(scope="module")
-def llama_like(tmp_path_factory):
-    """Returns a tokenizer that puts a begin token before every text."""
-    tokenizer = load_tokenizer(save_checkpoint(tmp_path_factory.mktemp("model") / "small"))
-    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single="[BOS] $A", special_tokens=[("[BOS]", BOS)]
-    )
-    return tokenizer
 
 
 def words(n, first=0):

@@ -1,12 +1,9 @@
 """A language task under interventions and under a LoRA, with and without edits of its weights."""
 
-import warnings
-
-import peft
 import pytest
 import torch
 from checkpoints import data_arguments, save_checkpoint, save_data
-from interventions import strong
+from interventions import saved_lora, saved_reft, strong
 from weight_bits import bits, differing
 
 from laser_lit.data.registry import load_data
@@ -39,21 +36,13 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="module")
 def reft(folder, tmp_path_factory):
     """Returns the folder of interventions on the small model."""
-    made = tmp_path_factory.mktemp("trained") / "reft"
-    save_reft(strong(load_weights(folder), positions="f1+l1"), made)
-    return made
+    return saved_reft(folder, tmp_path_factory.mktemp("trained") / "reft")
 
 
 @pytest.fixture(scope="module")
 def lora(folder, tmp_path_factory):
     """Returns the folder of a LoRA on the small model."""
-    made = tmp_path_factory.mktemp("trained") / "lora"
-    config = peft.LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj", "fc_in"], init_lora_weights=False)
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.manual_seed(2)
-        peft.get_peft_model(load_weights(folder), config).save_pretrained(made)
-    return made
+    return saved_lora(folder, tmp_path_factory.mktemp("trained") / "lora")
 
 
 @pytest.fixture
