@@ -14,6 +14,7 @@ from laser_lit.config_finetune import FinetuneConfig
 from laser_lit.config_laser import LaserConfig
 from laser_lit.config_reft import ReftConfig
 from laser_lit.config_search import SearchConfig
+from laser_lit.config_sokoban import PolicyConfig
 from laser_lit.config_spectral import SpectralConfig
 
 SCHEMA = 1
@@ -187,6 +188,7 @@ class EvaluateConfig:
     spectral: SpectralConfig = field(default_factory=SpectralConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     reft: ReftConfig = field(default_factory=ReftConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
     scoring: str = "strict"
     split: str = "group"
     seed: int = 0
@@ -210,6 +212,7 @@ class TrainConfig:
     paths: PathsConfig = field(default_factory=PathsConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     reft: ReftConfig = field(default_factory=ReftConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
     seed: int = 0
 
 

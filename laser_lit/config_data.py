@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from laser_lit.config_sokoban import LevelsConfig, TrajectoriesConfig
 from laser_lit.errors import InputError, unknown_name
 
 TEMPLATES = ("data.prompt", "data.masked_prompt")
@@ -78,6 +79,8 @@ class DataConfig:
         task: name of a task, group or tag of lm-evaluation-harness (lm_eval; `path` is then the folder of its YAML, or
             a list of folders), or of GLUE (glue).
         num_fewshot: solved examples before a question (lm_eval); null takes the task's own number.
+        levels: of Sokoban; null for every other data set.
+        trajectories: that a policy learns Sokoban from; null for every other data set.
     """
 
     name: str = MISSING
@@ -103,6 +106,8 @@ class DataConfig:
     world: FactsConfig | None = None
     task: str | None = None
     num_fewshot: int | None = None
+    levels: LevelsConfig | None = None
+    trajectories: TrajectoriesConfig | None = None
 
 
 def quote_templates(arguments: Sequence[str]) -> list[str]:

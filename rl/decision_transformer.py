@@ -15,16 +15,17 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import one_hot
 from transformers import DecisionTransformerConfig, DecisionTransformerModel
 from transformers.cache_utils import DynamicCache
-from transformers.utils import logging as hf_logging
 
 from laser_lit.errors import InputError, unknown_name
+from laser_lit.models.source import quiet
 from rl.sokoban.rules import ACTIONS, TILES
 
 Layout = Literal["steps", "triples"]
+LAYOUTS = get_args(Layout)
 NO_ACTION = -1
 """Stands for the action before the first."""
 RETURN_SCALE = 10.0
@@ -56,8 +57,8 @@ class PolicyShape:
     conditioned: bool = True
 
     def __post_init__(self) -> None:
-        if self.layout not in get_args(Layout):
-            raise unknown_name("layout", self.layout, get_args(Layout))
+        if self.layout not in LAYOUTS:
+            raise unknown_name("layout", self.layout, LAYOUTS)
         if self.hidden % self.heads:
             raise InputError(f"hidden size {self.hidden}: must be a multiple of the {self.heads} heads")
 
@@ -220,13 +221,8 @@ def load_policy(path: str | Path) -> Policy:
             f"{folder} holds a {config.model_type} that was not trained on boards; give the folder of a policy that "
             "train.py task=sokoban wrote"
         )
-    shown = hf_logging.is_progress_bar_enabled()
-    hf_logging.disable_progress_bar()
-    try:
+    with quiet():
         model: Policy = Policy.from_pretrained(folder, config=config)
-    finally:
-        if shown:
-            hf_logging.enable_progress_bar()
     return model.eval()
 
 
@@ -240,7 +236,8 @@ def _one_hot_action(actions: Tensor) -> Tensor:
     return one_hot(actions.long() + 1, len(ACTIONS) + 1)[..., 1:].float()
 
 
-def trained_parameters(policy: Policy) -> list[nn.Parameter]:
-    """Returns the parameters that actions depend on; the heads that predict states and returns stand idle."""
-    idle = {id(p) for head in (policy.predict_state, policy.predict_return) for p in head.parameters()}
-    return [parameter for parameter in policy.parameters() if id(parameter) not in idle]
+def freeze_idle(policy: Policy) -> Policy:
+    """Returns the policy without gradients in the heads that predict states and returns, which stand idle."""
+    for head in (policy.predict_state, policy.predict_return):
+        head.requires_grad_(False)
+    return policy

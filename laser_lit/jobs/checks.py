@@ -21,7 +21,7 @@ from laser_lit.scoring.request import check_protocol
 
 
 def check_evaluation(config: DictConfig) -> None:
-    """Raises an error where an evaluation's values cannot be meant or do not go together.
+    """Raises an error where the values of a language model's evaluation cannot be meant or do not go together.
 
     Args:
         config: the whole evaluation config.
@@ -29,19 +29,29 @@ def check_evaluation(config: DictConfig) -> None:
     Raises:
         InputError: says what was given, what is allowed and what to do.
     """
-    for name, value, least in (
-        ("batch_size", config.batch_size, 1),
-        ("seed", config.seed, 0),
-        ("max_length", config.max_length, 2),
-    ):
-        if value is not None and value < least:
-            raise InputError(f"{name} {value}: must be at least {least}")
+    if config.max_length is not None and config.max_length < 2:
+        raise InputError(f"max_length {config.max_length}: must be at least 2")
     check_protocol(config.scoring)
     for name, value, allowed in (("split", config.split, MODES), ("padding", config.padding, get_args(Side))):
         if value not in allowed:
             raise unknown_name(name, value, allowed)
     check_model(config)
     check_adapter(config)
+    check_job(config)
+
+
+def check_job(config: DictConfig) -> None:
+    """Raises an error where values that the evaluation of any task has cannot be meant or do not go together.
+
+    Args:
+        config: the whole evaluation config.
+
+    Raises:
+        InputError: says what was given, what is allowed and what to do.
+    """
+    for name, least in (("batch_size", 1), ("seed", 0)):
+        if config[name] < least:
+            raise InputError(f"{name} {config[name]}: must be at least {least}")
     check_search(config, _check_processes(config))
     check_export(config)
     for name in ("results", "output"):

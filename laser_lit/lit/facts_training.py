@@ -5,7 +5,6 @@ import json
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from laser_lit.errors import InputError
 from laser_lit.files import cache_folder
 from laser_lit.lit.facts_folder import is_complete, save_model
 from laser_lit.lit.finetune import Batch, CausalLMModule
+from laser_lit.lit.threads import one_thread
 from laser_lit.lit.trainer import make_trainer
 
 RECIPE = 1
@@ -137,7 +137,7 @@ def train_facts(
         plugins=[LightningEnvironment()],
     )
     start = time.perf_counter()
-    with _one_thread():
+    with one_thread():
         trainer.fit(_module(model, training), _Batches(sentences, training.batch_size))
     final_loss = float(trainer.callback_metrics["train/loss"])
     record = _record(training, model, final_loss, time.perf_counter() - start)
@@ -188,16 +188,6 @@ def _module(model: torch.nn.Module, training: FactsTraining) -> CausalLMModule:
         schedule="cosine",
         floor=0.02,
     )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

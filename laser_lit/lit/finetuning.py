@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,7 @@ class Finetuning:
         checkpoint: file that is written after every `settings.save_every` steps and at the end.
         group: config group of the settings, for errors.
         module: what has the loss.
+        measure: further numbers by name, of the model in eval mode, where the loss of what is held out is looked at.
     """
 
     settings: FinetuneConfig
@@ -58,6 +59,7 @@ class Finetuning:
     checkpoint: Path
     group: str = "finetune"
     module: type[CausalLMModule] = CausalLMModule
+    measure: Callable[[nn.Module], dict[str, float]] | None = None
 
     def fit(
         self,
@@ -109,6 +111,7 @@ class Finetuning:
             is_due=self._is_due,
             group=self.group,
             loggers=loggers,
+            measure=self.measure,
         )
 
     def _is_due(self, step: int) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
-from torch import Tensor
+from torch import Tensor, nn
 
 from laser_lit.errors import InputError
 from laser_lit.lit.finetune import CausalLMModule
@@ -30,6 +30,7 @@ class LearningCurve(Callback):
         is_due: whether to look at the text held out after a step, counted from 1; it is looked at before the first.
         group: config group of the settings, for errors.
         loggers: where the numbers go; a resumed training sends them the curve before it too.
+        measure: further numbers by name, of the model in eval mode, wherever the text held out is looked at.
     """
 
     def __init__(
@@ -41,11 +42,12 @@ class LearningCurve(Callback):
         is_due: Callable[[int], bool],
         group: str = "finetune",
         loggers: Sequence[Logger] = (),
+        measure: Callable[[nn.Module], dict[str, float]] | None = None,
     ) -> None:
         self._group = group
         self.rows: Curve = []
         self._held_out, self._size, self._accumulate = held_out, size, accumulate
-        self._is_due, self._loggers = is_due, loggers
+        self._is_due, self._loggers, self._measure = is_due, loggers, measure
         self._batches: list[Tensor] = []
         self._rate = 0.0
 
@@ -83,11 +85,15 @@ class LearningCurve(Callback):
         self._add(step, {TRAIN: loss, RATE: self._rate, **found})
 
     def _validation(self, trainer: Trainer, module: LightningModule, step: int) -> dict[str, float]:
-        if not len(self._held_out):
-            return {}
-        loss = held_out_loss(trainer, cast(CausalLMModule, module), self._held_out, self._size)
-        self._refuse_not_finite("loss on the text held out", loss, step)
-        return {VALIDATION: loss}
+        found: dict[str, float] = {}
+        if len(self._held_out):
+            found[VALIDATION] = held_out_loss(trainer, cast(CausalLMModule, module), self._held_out, self._size)
+            self._refuse_not_finite("loss on the text held out", found[VALIDATION], step)
+        if self._measure is not None:
+            module.eval()
+            found |= self._measure(cast(CausalLMModule, module).model)
+            module.train()
+        return found
 
     def _add(self, step: int, numbers: dict[str, float]) -> None:
         if numbers:

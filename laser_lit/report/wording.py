@@ -41,6 +41,8 @@ METRICS = (
     Metric("log_loss", "log loss (nats)", False, -1),
     Metric("perplexity", "perplexity", False, -1),
     Metric("token_accuracy", "token accuracy", True, 1),
+    Metric("return", "return", False, 1),
+    Metric("steps_over_optimal", "steps over optimal", False, -1),
     Metric("commonest_share", "commonest answer", True, 0),
     Metric("majority_accuracy", "majority answer", True, 0, of_data=True),
 )

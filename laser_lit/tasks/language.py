@@ -289,7 +289,7 @@ class LanguageTask:
 
 def model_id(model: Any) -> str:
     """Returns a model config's name in results: the hub's id or the folder's name, or the built-in model's."""
-    if model["facts"] is not None:
+    if model["facts"] is not None or model["path"] is None:
         return str(model["name"])
     path = Path(model["path"])
     return path.resolve().name if path.exists() else str(model["path"])

@@ -1,0 +1,1 @@
+"""What `task=sokoban` does."""

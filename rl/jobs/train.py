@@ -1,0 +1,172 @@
+"""Training a policy: from trajectories to a folder, and the same in short where an evaluation misses it."""
+
+import copy
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from laser_lit.config import config_hash
+from laser_lit.config_finetune import FinetuneConfig
+from laser_lit.config_sokoban import PolicyConfig
+from laser_lit.errors import InputError
+from laser_lit.files import cache_folder, new_folder
+from laser_lit.jobs.check_training import check_choices, check_devices, check_folders, check_numbers
+from laser_lit.jobs.training import CHECKPOINT, TrainingJob, run_training
+from laser_lit.jobs.training_record import Record
+from laser_lit.lit.finetuning import Finetuning
+from laser_lit.lit.learning_curve import Curve
+from laser_lit.lit.threads import one_thread
+from laser_lit.lit.trained_model import RECORD
+from laser_lit.lit.trainer import make_trainer
+from laser_lit.models.source import quiet
+from rl.data import SolvedLevels, check_sokoban_data, data_content, solved_levels, trajectories
+from rl.decision_transformer import LAYOUTS, Policy, PolicyShape, freeze_idle
+from rl.jobs.train_record import policy_record, print_policy
+from rl.lit import PolicyData, PolicyModule
+from rl.rollout import rollout
+from rl.target_return import best_possible, tuned_return
+from rl.trajectories.trajectories import Trajectories
+
+GROUP = "policy"
+POLICY = "policy"
+"""Folder of a policy that is kept in the cache, beside its checkpoint."""
+WATCHED = 256
+"""Validation levels that are played where the training looks at them."""
+SOLVED = "validation/solved"
+"""Share of them that the policy solves, in the learning curve."""
+_BESIDE = ("path", "save_every", "target_return")
+
+
+def train(config: DictConfig) -> float:
+    """Returns the loss on the validation levels' solutions; a training that was killed goes on, a finished one stays.
+
+    Args:
+        config: the whole training config.
+
+    Raises:
+        InputError: for anything in the config that does not go together; nothing has been written then.
+    """
+    check_policy_config(config)
+    check_folders(config, GROUP)
+    check_devices(config, GROUP)
+    return _train(config)
+
+
+def ensure_policy(config: DictConfig) -> Path:
+    """Returns the folder of the policy that the settings name, trained first where it is missing.
+
+    Args:
+        config: a whole config with `policy` and `data`; its loggers hear nothing of the training.
+    """
+    check_policy_config(config)
+    folder = _folder(config)
+    place = folder / POLICY if config.policy.path is None else Path(config.policy.path)
+    if not (place / RECORD).is_file():
+        own = copy.deepcopy(config)
+        own.logger.csv = own.logger.wandb = False
+        own.paths.output = str(folder)
+        _train(own)
+    return place
+
+
+def check_policy_config(config: DictConfig) -> None:
+    """Raises an error for settings of policy and data that cannot be meant.
+
+    Args:
+        config: a whole config.
+
+    Raises:
+        InputError: says what was given, what is allowed and what to do.
+    """
+    check_sokoban_data(config.data)
+    settings = config.policy
+    check_choices(GROUP, settings, {"layout": LAYOUTS, "precision": ("32-true", "bf16-mixed")})
+    least = dict.fromkeys(("layers", "hidden", "heads", "steps", "batch_steps", "save_every"), 1)
+    least |= {"seed": 0, "warmup": 0, "weight_decay": 0}
+    check_numbers(GROUP, settings, least, ("learning_rate", "clip"), (), config.seed)
+    if settings.hidden % settings.heads:
+        raise InputError(f"policy.hidden {settings.hidden}: must be a multiple of policy.heads {settings.heads}")
+
+
+def _folder(config: DictConfig) -> Path:
+    settings = OmegaConf.to_container(config.policy)
+    said = {name: value for name, value in settings.items() if name not in _BESIDE}  # type: ignore[union-attr]
+    processes = make_trainer(config.trainer).world_size
+    content = {"policy": said, "data": data_content(config.data), "processes": processes}
+    return cache_folder() / "models" / f"sokoban-{config_hash(content)}"
+
+
+def _train(config: DictConfig) -> float:
+    settings: PolicyConfig = OmegaConf.to_object(config.policy)  # type: ignore[assignment]
+    learned, validation = trajectories(config.data), solved_levels(config.data, "validation")
+    policy = _new_policy(settings, learned, config.data.levels.max_steps)
+    data = PolicyData(learned, validation.solutions, settings.batch_steps, settings.seed)
+    training = Finetuning(
+        _finetuning(settings),
+        data,
+        settings.seed,
+        _folder(config) / CHECKPOINT,
+        GROUP,
+        PolicyModule,
+        lambda model: {SOLVED: _solve_rate(model, validation)},
+    )
+
+    def fit(loggers: Sequence[Logger] = ()) -> Curve:
+        with one_thread():
+            return training.fit(policy, config.trainer, loggers)
+
+    def lead(loggers: Sequence[Logger]) -> Record:
+        curve = fit(loggers)
+        tuned = tuned_return(policy.eval(), validation)
+        policy.config.target_return = tuned.chosen
+        return policy_record(policy, learned, validation, curve, tuned, config)
+
+    job = TrainingJob(
+        title=f"sokoban {config.policy.layout} {config.data.name}",
+        folder_name=POLICY,
+        lead=lead,
+        follow=fit,
+        publish=lambda target, record: _publish(policy, target, record),
+        show=print_policy,
+    )
+    return run_training(config, training, job)
+
+
+def _new_policy(settings: PolicyConfig, learned: Trajectories, max_steps: int) -> Policy:
+    height, width = learned.starts.shape[1:]
+    shape = PolicyShape(
+        height,
+        width,
+        max_steps,
+        settings.layers,
+        settings.hidden,
+        settings.heads,
+        settings.layout,  # type: ignore[arg-type]
+        settings.conditioned,
+    )
+    return freeze_idle(Policy.new(shape, settings.seed))
+
+
+def _finetuning(settings: PolicyConfig) -> FinetuneConfig:
+    shared = ("steps", "learning_rate", "weight_decay", "warmup", "clip", "precision", "save_every")
+    values: dict[str, Any] = {name: asdict(settings)[name] for name in shared}
+    return replace(FinetuneConfig(batch_size=1), **values)  # a row is a pack of trajectories
+
+
+def _solve_rate(model: nn.Module, levels: SolvedLevels) -> float:
+    if not isinstance(model, Policy):
+        raise TypeError(f"a policy plays Sokoban, not a {type(model).__name__}")
+    boards = levels.solutions.starts[:WATCHED]
+    return float(rollout(model, boards, target_return=best_possible(levels)).solved.mean())
+
+
+def _publish(policy: Policy, target: Path, record: Record) -> None:
+    with new_folder(target) as folder, quiet():
+        policy.cpu().save_pretrained(folder)
+        (folder / RECORD).write_text(json.dumps(record, indent=2, allow_nan=False), encoding="utf-8")
