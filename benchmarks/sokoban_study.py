@@ -30,7 +30,7 @@ import torch
 from omegaconf import OmegaConf
 from scipy import stats
 
-from laser_lit.files import write_text_atomic
+from laser_lit.files import append_line
 from laser_lit.lit.threads import one_thread
 from laser_lit.results.predictions import read_predictions
 from laser_lit.results.record import read_record
@@ -41,7 +41,7 @@ from rl.rollout import rollout
 from rl.sokoban.rules import ACTIONS
 
 HERE = Path(__file__).parent
-RECORDS = HERE / "sokoban_study"
+RECORDS = HERE / "sokoban_study.jsonl"
 NOISE = {"uniform": (0.1, 0.3, 0.5), "generic": (0.2, 0.4, 0.6)}
 SEEDS = (0, 1, 2)
 STEPS, VALIDATION, TEST = 2000, 1000, 8000
@@ -92,15 +92,19 @@ def regimes() -> Iterator[Regime]:
 
 def run(regime: Regime, runs: Path) -> None:
     """Makes the record of a regime, unless it is there."""
-    target = RECORDS / f"{regime.name}.json"
-    if target.is_file():
+    if any((one["noise"], one["level"], one["seed"]) == tuple(asdict(regime).values()) for one in records()):
         return
     folder = runs / regime.name
     command = [sys.executable, str(HERE.parent / "evaluate.py"), *regime.overrides()]
     command += [f"paths.results={folder / 'results'}", f"hydra.run.dir={folder}"]
     subprocess.run(command, check=True)
-    RECORDS.mkdir(exist_ok=True)
-    write_text_atomic(target, json.dumps(record_of(regime, folder), indent=1) + "\n")
+    append_line(RECORDS, json.dumps(record_of(regime, folder), allow_nan=False))
+
+
+def records() -> list[dict[str, Any]]:
+    """Returns the records that there are."""
+    lines = RECORDS.read_text(encoding="utf-8").splitlines() if RECORDS.is_file() else []
+    return [json.loads(line) for line in lines]
 
 
 def record_of(regime: Regime, folder: Path) -> dict[str, Any]:
@@ -168,29 +172,29 @@ def cells_of(cells: pd.DataFrame) -> list[list[Any]]:
     ]
 
 
-def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
+def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
     """Prints a row a record, then what the training seeds of each level say together; returns the latter."""
     print(
         "noise    level seed   base  edit                      validation    test  95 % interval        verdict    "
         "bias: test  verdict"
     )
-    for one in sorted(records, key=lambda one: (one["noise"], one["level"], one["seed"])):
+    for one in sorted(found, key=lambda one: (one["noise"], one["level"], one["seed"])):
         print(_row(one))
-    found = {}
-    for noise, level in sorted({(one["noise"], one["level"]) for one in records}):
-        these = [one for one in records if (one["noise"], one["level"]) == (noise, level)]
+    said = {}
+    for noise, level in sorted({(one["noise"], one["level"]) for one in found}):
+        these = [one for one in found if (one["noise"], one["level"]) == (noise, level)]
         gains = np.array([one["laser_verdict"]["difference"] for one in these])
         biases = np.array([one["bias"]["verdict"]["difference"] for one in these])
-        found[f"{noise} {level}"] = {
+        said[f"{noise} {level}"] = {
             "seeds": len(these),
             "base": round(float(np.mean([one["base"] for one in these])), 4),
             "laser_gain_points": _mean_and_interval(gains),
             "bias_gain_points": _mean_and_interval(biases),
             "verdicts": [one["laser_verdict"]["name"] for one in these],
         }
-    for name, values in found.items():
+    for name, values in said.items():
         print(f"{name}: {values}")
-    return found
+    return said
 
 
 def _row(one: dict[str, Any]) -> str:
@@ -223,10 +227,10 @@ def main() -> None:
     if arguments.run:
         for regime in regimes():
             run(regime, arguments.runs)
-    records = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(RECORDS.glob("*.json"))]
-    if not records:
+    found = records()
+    if not found:
         raise SystemExit(f"no records in {RECORDS}; make them with --run")
-    print(json.dumps(summary(records)))
+    print(json.dumps(summary(found)))
 
 
 if __name__ == "__main__":
