@@ -10,6 +10,7 @@ from laser_lit.report.wording import counted, interval, matrix_name, p_value, si
 from laser_lit.results.compare import Gain
 from laser_lit.results.record import Record, SplitResult
 from laser_lit.results.reft_result import ReftResult
+from laser_lit.results.verdict import MARGIN, name_of
 
 SAMPLE = 0.05
 """Level at which the headline calls a gain more than chance."""
@@ -131,6 +132,7 @@ def gain_lines(gain: Gain) -> dict[str, str]:
         lines["accuracy, points"] = signed(gain.accuracy, True)
         lines["  95 % interval, group bootstrap"] = interval(gain.ci95, True)
         lines["  p, group sign flips"] = p_value(gain.p).removeprefix("p = ")
+        lines["  verdict"] = _verdict(gain)
         lines["  fixed / broken examples"] = f"{gain.fixed:,} / {gain.broken:,}"
         lines["  p, example-level exact McNemar"] = p_value(gain.mcnemar_p).removeprefix("p = ")
     if gain.log_loss is not None:
@@ -139,6 +141,13 @@ def gain_lines(gain: Gain) -> dict[str, str]:
         lines["  p"] = p_value(gain.log_loss_p).removeprefix("p = ")
     lines["examples / groups"] = f"{gain.n:,} / {gain.n_groups:,}"
     return lines
+
+
+def _verdict(gain: Gain) -> str:
+    if gain.ci95 is None or gain.ci90 is None:
+        return "–"
+    name = name_of(gain.ci95, gain.ci90)
+    return f"none within ±{100 * MARGIN:.0f} point" if name == "none" else name
 
 
 def remedies(record: Record) -> list[Remedy]:

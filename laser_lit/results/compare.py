@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from laser_lit.errors import InputError
-from laser_lit.results.stats import Floats, bootstrap_ci, mcnemar_exact, sign_flip_p
+from laser_lit.results.stats import Floats, bootstrap_cis, mcnemar_exact, sign_flip_p
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Gain:
         log_loss: mean over examples of base - laser, nats; None where a log loss is missing or infinite.
         log_loss_ci95: as `ci95`, of `log_loss`.
         log_loss_p: as `p`, of `log_loss`.
+        ci90: interval of `accuracy` for two one-sided tests at 5 %; None in records of older versions.
     """
 
     n: int
@@ -42,6 +43,7 @@ class Gain:
     log_loss: float | None
     log_loss_ci95: tuple[float, float] | None
     log_loss_p: float | None
+    ci90: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Gain":
@@ -50,7 +52,7 @@ class Gain:
         Args:
             content: the attributes as JSON has them; entries that are not known are left out.
         """
-        pairs = {name: tuple(content[name]) for name in ("ci95", "log_loss_ci95") if content[name] is not None}
+        pairs = {name: tuple(content[name]) for name in ("ci95", "log_loss_ci95", "ci90") if content.get(name)}
         return cls(**{name: value for name, value in {**content, **pairs}.items() if name in cls.__dataclass_fields__})
 
 
@@ -76,8 +78,8 @@ def compare(base: pd.DataFrame, laser: pd.DataFrame, *, weight: str | None = Non
     right = None if before is None or after is None else after - before
     before, after = _column(base, "log_loss"), _column(laser, "log_loss")
     loss = None if before is None or after is None else before - after
-    accuracy, ci95, p = _measure(right, groups, weights, seed)
-    log_loss, log_loss_ci95, log_loss_p = _measure(loss, groups, weights, seed)
+    accuracy, ci95, p, ci90 = _measure(right, groups, weights, seed)
+    log_loss, log_loss_ci95, log_loss_p, _ = _measure(loss, groups, weights, seed)
     fixed = None if right is None else int(np.count_nonzero(right > 0))
     broken = None if right is None else int(np.count_nonzero(right < 0))
     return Gain(
@@ -92,17 +94,19 @@ def compare(base: pd.DataFrame, laser: pd.DataFrame, *, weight: str | None = Non
         log_loss=log_loss,
         log_loss_ci95=log_loss_ci95,
         log_loss_p=log_loss_p,
+        ci90=ci90,
     )
 
 
 def _measure(
     gains: Floats | None, groups: np.ndarray, weights: Floats | None, seed: int
-) -> tuple[float | None, tuple[float, float] | None, float | None]:
+) -> tuple[float | None, tuple[float, float] | None, float | None, tuple[float, float] | None]:
+    """Returns mean gain, 95 % interval, p and 90 % interval."""
     if gains is None:
-        return None, None, None
-    ci95 = bootstrap_ci(gains, groups, weights=weights, seed=seed)
+        return None, None, None, None
+    ci95, ci90 = bootstrap_cis(gains, groups, (0.95, 0.9), weights=weights, seed=seed)
     p = sign_flip_p(gains, groups, weights=weights, seed=seed)
-    return float(np.average(gains, weights=weights)), ci95, p
+    return float(np.average(gains, weights=weights)), ci95, p, ci90
 
 
 def _column(table: pd.DataFrame, name: str) -> Floats | None:

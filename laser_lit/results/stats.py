@@ -44,14 +44,41 @@ def bootstrap_ci(
 
     Source: Davison and Hinkley, "Bootstrap Methods and their Application" (1997), section 5.3.1 (percentile method).
     """
+    (interval,) = bootstrap_cis(gains, groups, (level,), weights=weights, resamples=resamples, seed=seed)
+    return interval
+
+
+def bootstrap_cis(
+    gains: ArrayLike,
+    groups: Sequence[object] | NDArray[np.generic],
+    levels: Sequence[float],
+    *,
+    weights: ArrayLike | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[tuple[float, float] | None]:
+    """Returns the intervals of several levels from one resampling; arguments as in `bootstrap_ci`.
+
+    Args:
+        gains: (n,) a gain an example.
+        groups: (n,) the group of each example.
+        levels: coverages, in (0, 1).
+        weights: (n,) weight of each example in the mean.
+        resamples: number of bootstrap samples.
+        seed: of the resampling.
+    """
     sums, sizes = group_sums(gains, groups, weights)
     if sums.size < 2:
-        return None
+        return [None] * len(levels)
     rng = np.random.default_rng(seed)
     drawn = _resampled(np.column_stack([sums, sizes]), resamples, rng)  # (resamples, 2)
-    tail = (1.0 - level) / 2.0
-    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [tail, 1.0 - tail])
-    return float(low), float(high)
+    means = drawn[:, 0] / drawn[:, 1]
+    found: list[tuple[float, float] | None] = []
+    for level in levels:
+        tail = (1.0 - level) / 2.0
+        low, high = np.quantile(means, [tail, 1.0 - tail])
+        found.append((float(low), float(high)))
+    return found
 
 
 def sign_flip_p(

@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from laser_lit.errors import InputError
-from laser_lit.results.stats import bootstrap_ci, group_sums
+from laser_lit.results.stats import bootstrap_cis, group_sums
+
+Name = Literal["gain", "loss", "none", "undecided"]
+Interval = tuple[float, float]
 
 MARGIN = 0.01
 """A difference below it, either way, counts as none: one point."""
@@ -27,10 +30,10 @@ class Verdict:
         margin: below which a difference counts as none.
     """
 
-    name: Literal["gain", "loss", "none", "undecided"]
+    name: Name
     difference: float
-    ci95: tuple[float, float] | None
-    ci90: tuple[float, float] | None
+    ci95: Interval | None
+    ci90: Interval | None
     margin: float
 
 
@@ -46,18 +49,25 @@ def verdict(
         seed: of the resampling.
 
     Raises:
-        InputError: a margin that is not above 0, or differences as `bootstrap_ci` refuses them.
+        InputError: a margin that is not above 0, or differences as `bootstrap_cis` refuses them.
 
     Source: Schuirmann (1987), "A comparison of the two one-sided tests procedure …", for the test of no difference.
     """
     if not margin > 0:
         raise InputError(f"margin {margin}: must be above 0")
     sums, sizes = group_sums(gains, groups, None)
-    ci95, ci90 = (bootstrap_ci(gains, groups, level=level, seed=seed) for level in (0.95, 0.9))
-    name: Literal["gain", "loss", "none", "undecided"] = "undecided"
-    if ci95 is not None and ci90 is not None:
-        if ci95[0] > 0 or ci95[1] < 0:
-            name = "gain" if ci95[0] > 0 else "loss"
-        elif -margin < ci90[0] and ci90[1] < margin:
-            name = "none"
-    return Verdict(name, float(sums.sum() / sizes.sum()), ci95, ci90, margin)
+    ci95, ci90 = bootstrap_cis(gains, groups, (0.95, 0.9), seed=seed)
+    return Verdict(name_of(ci95, ci90, margin), float(sums.sum() / sizes.sum()), ci95, ci90, margin)
+
+
+def name_of(ci95: Interval | None, ci90: Interval | None, margin: float = MARGIN) -> Name:
+    """Returns the name of the verdict that intervals of a difference give; see `Verdict`.
+
+    Args:
+        ci95: None where nothing is known of the spread.
+        ci90: the same.
+        margin: below which a difference counts as none.
+    """
+    if ci95 is not None and (ci95[0] > 0 or ci95[1] < 0):
+        return "gain" if ci95[0] > 0 else "loss"
+    return "none" if ci90 is not None and -margin < ci90[0] and ci90[1] < margin else "undecided"

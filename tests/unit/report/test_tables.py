@@ -4,7 +4,7 @@ import io
 import pytest
 from rich.console import Console
 
-from laser_lit.report.findings import headline, notices, remedies
+from laser_lit.report.findings import gain_lines, headline, notices, remedies
 from laser_lit.report.tables import SHOWN_EDITS, render_result
 from laser_lit.results.record import Record, SplitResult, StackSource, record_from_dict
 
@@ -35,6 +35,22 @@ def test_everything_a_reader_must_see_is_there_at_80_columns(record: Record):
 
 def test_the_table_comes_from_the_record_as_read_back(record: Record):
     assert printed(record_from_dict(record.to_dict())) == printed(record)
+
+
+@pytest.mark.parametrize(
+    ("ci95", "ci90", "said"),
+    [
+        ((0.01, 0.03), (0.012, 0.028), "gain"),
+        ((-0.03, -0.01), (-0.028, -0.012), "loss"),
+        ((-0.009, 0.011), (-0.008, 0.009), "none within ±1 point"),
+        ((-0.02, 0.03), (-0.01, 0.025), "undecided"),
+        ((-0.02, 0.03), None, "–"),
+        (None, None, "–"),
+    ],
+)
+def test_the_verdict_stands_below_the_interval(record: Record, ci95, ci90, said):
+    gain = dataclasses.replace(record.test.gain, ci95=ci95, ci90=ci90)
+    assert gain_lines(gain)["  verdict"] == said
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
