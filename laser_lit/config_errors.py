@@ -70,6 +70,11 @@ def explain_choice(error: Exception) -> str | None:
         "Config group override must be a string"
     ):  # Hydra's words
         return "a choice of search= or of another group is a name, not a number: search=grid, model=gptj"
+    if isinstance(error, AssertionError) and "Unexpected type for root: NoneType" in str(error):  # OmegaConf's words
+        return (
+            "a field of a group that is null here: data.world.… is of data=facts alone, data.levels.… and "
+            "data.trajectories.… of data=rooms and data=boxoban, model.facts.… of model=facts"
+        )
     return None
 
 

@@ -11,7 +11,7 @@ class LevelsConfig:
         size: height and width of generated rooms, in cells; null where levels come from files.
         boxes: how many in each.
         min_moves: that the shortest solution takes at least.
-        max_moves: that it takes at most.
+        max_moves: that it takes at most; never more than max_steps.
         max_steps: longest episode.
         validation: how many levels choose the target return, the edit and the point of training, a room each.
         test: how many levels the chosen edit is tested on, a room each.
@@ -39,7 +39,8 @@ class TrajectoriesConfig:
         action: that action: U, D, L or R.
         dead_tail: steps that are learned from once a level is lost.
         seed: of starts and noise.
-        solutions: CSV file of A* solutions to the levels, or the hub's id of some; null: an expert plays.
+        solutions: CSV file of A* solutions to the levels of data.path, or the name of one on the hub; those of the
+            first `count` training levels are taken, `rates` do not count. Null: an expert plays.
     """
 
     count: int = 20_000

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from rl.sokoban.level import Level, Split, read_levels, room_split
 from rl.sokoban.rooms import generate_levels
 from rl.sokoban.rules import ACTIONS
 from rl.sokoban.table import SolutionTable
+from rl.trajectories.astar_solutions import ASTAR_FILES, ASTAR_ID, astar_trajectories, fetch_astar
 from rl.trajectories.generate import SOLVER_NODES, Noise, Rooms, play_levels, play_rooms
 from rl.trajectories.play import Play, SolverPlay, TableExpert
 from rl.trajectories.trajectories import Trajectories, load_trajectories, save_trajectories
@@ -69,20 +70,17 @@ def solved_levels(config: DictConfig, split: Split) -> SolvedLevels:
         InputError: fewer levels than asked for, or values that cannot be meant.
     """
     levels: LevelsConfig = _plain(config.levels, LevelsConfig)
-    count = getattr(levels, split)
     if levels.size is None:
-        chosen = _file_levels(config, split)[:count]
-        return _kept(("solved", _content(chosen)), lambda: _solved(chosen, levels.seed))
-    names = ("size", "boxes", "min_moves", "max_moves", "seed")
-    said = {name: getattr(levels, name) for name in names}
+        given = _file_levels(config, split)
+        said = ("files", _content(given), split, getattr(levels, split), levels.max_steps)
+        return _kept(said, lambda: _solved(given, levels, split))
+    rooms = _rooms(levels)
 
     def make() -> SolvedLevels:
-        made = generate_levels(
-            levels.seed, levels.size or 0, levels.boxes, count, split, levels.min_moves, levels.max_moves
-        )
-        return _solved(made, levels.seed)
+        limits = (rooms.size, rooms.boxes, getattr(levels, split), split, rooms.min_moves, rooms.max_moves)
+        return _solved(generate_levels(levels.seed, *limits), levels, split)
 
-    return _kept(("rooms", said, split, count), make)
+    return _kept(("rooms", asdict(rooms), levels.seed, split, getattr(levels, split)), make)
 
 
 def trajectories(config: DictConfig) -> Trajectories:
@@ -96,12 +94,13 @@ def trajectories(config: DictConfig) -> Trajectories:
     """
     levels, wanted = _plain(config.levels, LevelsConfig), _plain(config.trajectories, TrajectoriesConfig)
     noise = Noise(tuple(wanted.rates), wanted.generic, wanted.action, wanted.dead_tail)
+    if wanted.solutions is not None:
+        return _solutions(config, wanted, noise)
     if levels.size is None:
         return play_levels(
             _file_levels(config, "train"), wanted.count, noise, seed=wanted.seed, max_steps=levels.max_steps
         )
-    rooms = Rooms(levels.size, levels.boxes, levels.min_moves, levels.max_moves)
-    return play_rooms(rooms, wanted.count, noise, seed=wanted.seed, max_steps=levels.max_steps)
+    return play_rooms(_rooms(levels), wanted.count, noise, seed=wanted.seed, max_steps=levels.max_steps)
 
 
 def data_content(config: DictConfig) -> dict[str, Any]:
@@ -110,8 +109,11 @@ def data_content(config: DictConfig) -> dict[str, Any]:
     Args:
         config: of the data.
     """
-    plain = {name: OmegaConf.to_container(config[name]) for name in ("levels", "trajectories")}
-    files = {} if config.levels.size is not None else {"files": _content(read_levels(Path(config.path)))}
+    plain: dict[str, Any] = {name: OmegaConf.to_container(config[name]) for name in ("levels", "trajectories")}
+    files = {} if config.levels.size is not None else {"files": _content(_read(config))}
+    if config.trajectories.solutions is not None:
+        content = _solutions_file(config.trajectories.solutions).read_bytes()
+        plain["trajectories"]["solutions"] = xxhash.xxh3_128_hexdigest(content)
     return {"recipe": RECIPE, **plain, **files}
 
 
@@ -119,15 +121,56 @@ def _plain(node: DictConfig, kind: type[Any]) -> Any:
     return kind(**OmegaConf.to_container(node))  # type: ignore[arg-type]
 
 
-def _file_levels(config: DictConfig, split: Split) -> list[Level]:
-    """Returns the first level of each room of a split in the files of data.path."""
+def _rooms(levels: LevelsConfig) -> Rooms:
+    """Returns which rooms are generated; what takes more moves than an episode has is left out."""
+    most = min(levels.max_moves, levels.max_steps)
+    return Rooms(levels.size or 0, levels.boxes, levels.min_moves, most)
+
+
+def _solutions(config: DictConfig, wanted: TrajectoriesConfig, noise: Noise) -> Trajectories:
+    """Returns A* solutions of the first training levels, with noise in the targets."""
+    levels = _file_levels(config, "train")[: wanted.count]
+    path = _solutions_file(str(wanted.solutions))
+    solutions, notes = astar_trajectories(levels, path, max_steps=config.levels.max_steps)
+    replaced = np.random.default_rng([wanted.seed, 1]).random(len(solutions.actions)) < noise.generic
+    targets = np.where(replaced, np.int8(ACTIONS.index(noise.action)), solutions.actions)
+    return replace(solutions, targets=targets, about={**solutions.about, "notes": list(notes)})
+
+
+def _solutions_file(given: str) -> Path:
+    path = Path(given).expanduser()
+    if given in ASTAR_FILES and not path.is_file():
+        return fetch_astar(given)
+    if not path.is_file():
+        raise InputError(
+            f"data.trajectories.solutions={given}: no such file; give a CSV file of A* solutions, or one of {ASTAR_ID} "
+            f"on the hub: {', '.join(ASTAR_FILES)}"
+        )
+    return path
+
+
+def _read(config: DictConfig) -> list[Level]:
+    """Returns the levels of data.path, all of one size."""
     if config.path is None:
         raise InputError(
             f"data={config.name} needs data.path=FILE_OR_FOLDER with levels in Boxoban's format "
             "(https://github.com/google-deepmind/boxoban-levels)"
         )
+    levels = read_levels(Path(config.path))
+    for level in levels:
+        if level.board.shape != levels[0].board.shape:
+            one, other = (" × ".join(map(str, each.board.shape)) for each in (levels[0], level))
+            raise InputError(
+                f"data.path={config.path}: {levels[0].name} has {one} cells and {level.name} has {other}; a policy "
+                "plays levels of one size, so put each size into a file of its own"
+            )
+    return levels
+
+
+def _file_levels(config: DictConfig, split: Split) -> list[Level]:
+    """Returns the first level of each room of a split in the files of data.path."""
     rooms: dict[str, Level] = {}
-    for level in read_levels(Path(config.path)):
+    for level in _read(config):
         if room_split(level.room) == split:
             rooms.setdefault(level.room, level)
     if not rooms:
@@ -143,26 +186,35 @@ def _content(levels: Sequence[Level]) -> str:
     return digest.hexdigest()
 
 
-def _solved(levels: Sequence[Level], seed: int) -> SolvedLevels:
-    """Returns those levels that are solved; levels of generated rooms all are."""
-    rng, chosen, solutions = np.random.default_rng([seed, 2]), [], []
+def _solved(levels: Sequence[Level], config: LevelsConfig, split: Split) -> SolvedLevels:
+    """Returns the first levels that are solved within the steps of an episode, as many as are wanted."""
+    rng, chosen, solutions = np.random.default_rng([config.seed, 2]), list[Level](), list[NDArray[np.int8]]()
+    wanted = getattr(config, split)
     for level in levels:
-        if level.moves is None:
-            play: Play = SolverPlay(level.board, SOLVER_NODES)
-        else:
-            table = SolutionTable.of(level.board)
-            play = TableExpert(table).play(table.state(level.board))
-        solution = _played(rng, play)
-        if solution:
+        solution = _played(rng, level)
+        if 0 < len(solution) <= config.max_steps:
             chosen.append(level)
             solutions.append(np.array(solution, np.int8))
+        if len(chosen) == wanted:
+            break
+    if len(chosen) < wanted:
+        raise InputError(
+            f"data.levels.{split} {wanted}: of {len(levels)} levels, each of another {split} room, solutions of "
+            f"at most {config.max_steps} steps were found for {len(chosen)}; ask for fewer, or give more levels"
+        )
     actions = np.concatenate(solutions)
     lengths = np.array([len(solution) for solution in solutions], np.int32)
     starts = np.stack([level.board for level in chosen])
     return SolvedLevels(tuple(chosen), Trajectories(starts, lengths, actions, actions, {}))
 
 
-def _played(rng: np.random.Generator, play: Play) -> list[int]:
+def _played(rng: np.random.Generator, level: Level) -> list[int]:
+    """Returns the actions that solve a level; none where it is solved already, or no solution was found."""
+    if level.moves is None:
+        play: Play = SolverPlay(level.board, SOLVER_NODES)
+    else:
+        table = SolutionTable.of(level.board)
+        play = TableExpert(table).play(table.state(level.board))
     actions: list[int] = []
     while not play.solved:
         best = play.best()
@@ -174,22 +226,27 @@ def _played(rng: np.random.Generator, play: Play) -> list[int]:
 
 
 def _kept(said: Sequence[Any], make: Callable[[], SolvedLevels]) -> SolvedLevels:
-    """Returns levels from the cache, where they are put if they are not there."""
+    """Returns levels from the cache, where they are put if they are not there or cannot be read."""
     key = xxhash.xxh3_64_hexdigest(json.dumps([RECIPE, *said], sort_keys=True).encode())
     path = cache_folder() / "sokoban" / f"levels-{key}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        if not path.is_file():
-            made = make()
-            about = {"names": [level.name for level in made.levels], "moves": [level.moves for level in made.levels]}
-            solutions = made.solutions
-            save_trajectories(
-                Trajectories(solutions.starts, solutions.lengths, solutions.actions, solutions.targets, about), path
-            )
-    solutions = load_trajectories(path)
-    names, moves = solutions.about["names"], solutions.about["moves"]
-    levels = (Level.of(board, names[n], moves[n]) for n, board in enumerate(solutions.starts))
-    return SolvedLevels(tuple(levels), solutions)
+        kept = _loaded(path)
+        if kept is None:
+            kept = make()
+            about = {"names": [level.name for level in kept.levels], "moves": [level.moves for level in kept.levels]}
+            save_trajectories(replace(kept.solutions, about=about), path)
+    return kept
+
+
+def _loaded(path: Path) -> SolvedLevels | None:
+    """Returns the levels of a file; None where there is none that can be read."""
+    try:
+        solutions = load_trajectories(path)
+        rows = zip(solutions.starts, solutions.about["names"], solutions.about["moves"], strict=True)
+        return SolvedLevels(tuple(Level.of(*row) for row in rows), solutions)
+    except (InputError, KeyError, ValueError):
+        return None
 
 
 def check_sokoban_data(config: DictConfig) -> None:
@@ -209,6 +266,8 @@ def check_sokoban_data(config: DictConfig) -> None:
     for name in ("validation", "test", "max_steps", "boxes"):
         if config.levels[name] < 1:
             raise InputError(f"data.levels.{name} {config.levels[name]}: must be at least 1")
+    if config.levels.size is not None:
+        _check_rooms(config)
     for name in ("levels", "trajectories"):
         if config[name].seed < 0:
             raise InputError(f"data.{name}.seed {config[name].seed}: must be at least 0")
@@ -216,3 +275,20 @@ def check_sokoban_data(config: DictConfig) -> None:
         raise InputError(f"data.trajectories.count {config.trajectories.count}: must be at least 1")
     if config.trajectories.action not in tuple(ACTIONS):
         raise InputError(f"data.trajectories.action {config.trajectories.action}: must be one of {', '.join(ACTIONS)}")
+
+
+def _check_rooms(config: DictConfig) -> None:
+    levels = config.levels
+    if config.name == "boxoban":
+        raise InputError(f"data.levels.size={levels.size}: levels of files have the size that they have; leave it out")
+    if levels.min_moves > levels.max_steps:
+        raise InputError(
+            f"data.levels.min_moves {levels.min_moves}: episodes end after data.levels.max_steps {levels.max_steps}; "
+            "ask for shorter solutions or longer episodes"
+        )
+    for name, given in (("path", config.path), ("trajectories.solutions", config.trajectories.solutions)):
+        if given is not None:
+            raise InputError(
+                f"data.{name}={given}: data={config.name} generates its rooms; use data=boxoban data.path=DIR for "
+                "levels of files"
+            )

@@ -43,13 +43,8 @@ class SokobanTask:
         Raises:
             InputError: policy, levels and config do not go together.
         """
-        trainer = make_trainer(config.trainer)
-        if trainer.world_size > 1:
-            raise InputError(
-                f"trainer.devices={config.trainer.devices}: task=sokoban plays in one process; use one device"
-            )
         self._config = config
-        self.model = policy.to(trainer.strategy.root_device)
+        self.model = policy.to(make_trainer(config.trainer).strategy.root_device)
         self.matrices: MatrixMap = find_matrices(policy)
         refuse_not_finite(policy)
         self.id = id
@@ -58,8 +53,7 @@ class SokobanTask:
             "validation": solved_levels(config.data, "validation"),
             "test": solved_levels(config.data, "test"),
         }
-        asked = config.policy.target_return
-        self.target_return: float = policy.config.target_return if asked is None else asked
+        self.target_return = _target_return(policy, config.policy.target_return)
         self._max_steps: int = config.data.levels.max_steps
         _check(policy, self.levels["validation"], self._max_steps)
         self._weights = content_hash(policy)
@@ -206,16 +200,28 @@ class SokobanScorer:
         return self._task.losses(self._split, rows)
 
 
+def _target_return(policy: Policy, asked: float | None) -> float:
+    """Returns the return that a policy is asked for: the configured one, else the one that its training chose."""
+    target: float | None = getattr(policy.config, "target_return", None) if asked is None else asked
+    if target is None:
+        raise InputError(
+            "the policy's config.json names no target_return, as that of train.py task=sokoban does; set "
+            "policy.target_return=10"
+        )
+    return target
+
+
 def _check(policy: Policy, levels: SolvedLevels, max_steps: int) -> None:
     shape, given = policy.shape, levels.solutions.starts.shape[1:]
     if given != (shape.height, shape.width):
         raise InputError(
-            f"the policy plays boards of {shape.height} × {shape.width}, and data has {given[0]} × {given[1]}; set "
-            f"data.levels.size={shape.height}, or train another policy"
+            f"the policy plays boards of {shape.height} × {shape.width}, and data has {given[0]} × {given[1]}; give "
+            f"levels of its size (data=rooms: data.levels.size={shape.height}), or train another policy"
         )
-    if max_steps > shape.max_steps or int(levels.solutions.lengths.max()) > shape.max_steps:
+    if max_steps > shape.max_steps:
         raise InputError(
-            f"data.levels.max_steps {max_steps}: the policy was trained on episodes of at most {shape.max_steps} steps"
+            f"data.levels.max_steps {max_steps}: the policy was trained on episodes of at most {shape.max_steps} "
+            f"steps; set data.levels.max_steps={shape.max_steps}, or train another policy"
         )
 
 

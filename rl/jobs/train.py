@@ -2,11 +2,13 @@
 
 import copy
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
@@ -34,6 +36,8 @@ from rl.target_return import best_possible, tuned_return
 from rl.trajectories.trajectories import Trajectories
 
 GROUP = "policy"
+MODEL = "sokoban"
+"""Name of the model that is trained."""
 POLICY = "policy"
 """Folder of a policy that is kept in the cache, beside its checkpoint."""
 WATCHED = 256
@@ -53,6 +57,7 @@ def train(config: DictConfig) -> float:
         InputError: for anything in the config that does not go together; nothing has been written then.
     """
     check_policy_config(config)
+    _check_model(config)
     check_folders(config, GROUP)
     check_devices(config, GROUP)
     return _train(config)
@@ -68,11 +73,34 @@ def ensure_policy(config: DictConfig) -> Path:
     folder = _folder(config)
     place = folder / POLICY if config.policy.path is None else Path(config.policy.path)
     if not (place / RECORD).is_file():
-        own = copy.deepcopy(config)
-        own.logger.csv = own.logger.wandb = False
-        own.paths.output = str(folder)
-        _train(own)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):  # of several evaluations one trains, and the others wait
+            own = copy.deepcopy(config)
+            own.logger.csv = own.logger.wandb = False
+            own.paths.output = str(folder)
+            if not (place / RECORD).is_file():
+                _train(own)
+    elif config.policy.path is not None:
+        _check_trained(place, folder.name)
     return place
+
+
+def _check_trained(place: Path, hash: str) -> None:
+    record = json.loads((place / RECORD).read_text(encoding="utf-8"))
+    if (record.get("hash"), record.get("path")) != (hash, str(place.resolve())):
+        raise InputError(
+            f"policy.path={place} holds a policy that these settings did not train there; evaluate it with "
+            f"model.path={place}, or name another folder"
+        )
+
+
+def _check_model(config: DictConfig) -> None:
+    if config.model.name != MODEL or config.model.path is not None:
+        given = f"model.path={config.model.path}" if config.model.name == MODEL else f"model={config.model.name}"
+        raise InputError(f"{given}: train.py task=sokoban trains a policy anew, from policy.seed on; leave it out")
+    for name, value in (("reft.path", config.reft.path), ("model.quantization", config.model.quantization)):
+        if value is not None:
+            raise InputError(f"{name}={value}: a policy trains as it is; leave it out")
 
 
 def check_policy_config(config: DictConfig) -> None:
@@ -90,6 +118,10 @@ def check_policy_config(config: DictConfig) -> None:
     least = dict.fromkeys(("layers", "hidden", "heads", "steps", "batch_steps", "save_every"), 1)
     least |= {"seed": 0, "warmup": 0, "weight_decay": 0}
     check_numbers(GROUP, settings, least, ("learning_rate", "clip"), (), config.seed)
+    if settings.target_return is not None and not math.isfinite(settings.target_return):
+        raise InputError(
+            f"policy.target_return {settings.target_return}: must be finite; a solved level brings about 10"
+        )
     if settings.hidden % settings.heads:
         raise InputError(f"policy.hidden {settings.hidden}: must be a multiple of policy.heads {settings.heads}")
 

@@ -39,6 +39,7 @@ def policy_record(
             "steps": int((learned.targets != NO_TARGET).sum()),
             "solved": float(learned.solved.mean()),
             "validation_levels": len(validation),
+            "notes": learned.about.get("notes", []),
         },
         "target_return": tuned.chosen,
         "validation_solved": {str(target): share for target, share in tuned.solved.items()},
@@ -61,6 +62,7 @@ def print_policy(record: Record, *notes: str) -> None:
         f"learn from; {data['solved']:.1%} of them end solved",
         f"validation levels solved, by target return: {told} (of {data['validation_levels']:,}; "
         f"{record['target_return']} is kept)",
+        *data["notes"],
         f"policy: {record['path']}",
         *notes,
     )
