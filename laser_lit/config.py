@@ -111,10 +111,17 @@ class ModelConfig:
 
 @dataclass
 class TaskConfig:
-    """Which job runs: `_target_` is a function from the config to the float that Hydra's sweepers read."""
+    """Which job runs.
+
+    Attributes:
+        name: as typed.
+        _target_: dotted name of a function from the config to the float that Hydra's sweepers read.
+        report: dotted name of a `laser_lit.report.task_report.TaskReport`: what the task adds to report.html and W&B.
+    """
 
     name: str = MISSING
     _target_: str = MISSING
+    report: str | None = None
 
 
 @dataclass

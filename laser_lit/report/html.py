@@ -11,6 +11,7 @@ import yaml
 
 from laser_lit.config import FactsTrainingConfig
 from laser_lit.config_data import FactsConfig
+from laser_lit.errors import InputError
 from laser_lit.files import write_text_atomic
 from laser_lit.report.examples import LIMIT, examples_payload
 from laser_lit.report.findings import gain_lines, headline, notices, opened, remedies
@@ -18,6 +19,7 @@ from laser_lit.report.page import render_page
 from laser_lit.report.reft import answered, comparisons, reft_rows, rows_title
 from laser_lit.report.section import search_section
 from laser_lit.report.strips import Strip, strips
+from laser_lit.report.task_report import TaskSection, task_report
 from laser_lit.report.variants import variants
 from laser_lit.report.wording import changes, signed
 from laser_lit.results.cells import read_cells
@@ -45,9 +47,12 @@ def render_html(
         limit: largest number of examples on the page.
         cells: as from `read_cells`; None for a run without a search.
     """
+    own, fixed_width, missing = _of_task(record, predictions)
     return render_page(
         "report.html.j2",
         record=record,
+        own=own,
+        missing=missing,
         headline=headline(record),
         notices=notices(record),
         opened=opened(record),
@@ -59,7 +64,7 @@ def render_html(
         comparisons=comparisons(record),
         answered=answered(record),
         search=search_section(record, cells),
-        examples=examples_payload(predictions, limit),
+        examples={**examples_payload(predictions, limit), "fixed_width": fixed_width},
         command=_command(record),
         source=json.dumps((record.config.get("model") or {}).get("path") or record.model["id"], ensure_ascii=False),
         config=yaml.safe_dump(dict(record.config), sort_keys=False, allow_unicode=True) if record.config else "",
@@ -91,6 +96,15 @@ def redraw(folder: Path) -> Path:
         InputError: one of the files is missing or damaged.
     """
     return write_report(folder, read_record(folder), read_predictions(folder))
+
+
+def _of_task(record: Record, predictions: pd.DataFrame) -> tuple[TaskSection | None, tuple[str, ...], str]:
+    """Returns the task's section, the columns that it wants in a fixed-width font, and why there is no section."""
+    try:
+        own = task_report(record)
+    except InputError as error:
+        return None, (), str(error)
+    return (None, (), "") if own is None else (own.section(record, predictions), own.fixed_width, "")
 
 
 def _results(record: Record) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """A result on W&B: config, metrics, the examples, the manifest of the stack, the cells and figures of a search."""
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -11,9 +12,11 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from laser_lit.edits.bases import SUFFIX as BASES
+from laser_lit.errors import InputError
 from laser_lit.report.cells import cells_payload
 from laser_lit.report.examples import examples_payload
 from laser_lit.report.figures import search_figures
+from laser_lit.report.task_report import task_report
 from laser_lit.results.compare import Gain
 from laser_lit.results.record import Record, SplitResult, jsonable
 from laser_lit.results.reft_result import ReftResult
@@ -21,6 +24,8 @@ from laser_lit.results.search_record import SearchRecord
 
 ROWS = 10_000
 """Rows of a table that W&B shows; flipped examples come first when there are more."""
+
+log = logging.getLogger(__name__)
 
 
 @rank_zero_only
@@ -43,6 +48,7 @@ def log_result(
     for logger in [loggers] if isinstance(loggers, Logger) else loggers:
         if isinstance(logger, WandbLogger):
             _log(logger.experiment, record, predictions, stack_path)
+            _log_media(logger.experiment, record, predictions)
             if cells is not None and record.search is not None:
                 _log_search(logger.experiment, record, record.search, cells)
 
@@ -123,6 +129,18 @@ def _log(run: Any, record: Record, predictions: pd.DataFrame, stack_path: Path |
             if path.is_file():
                 artifact.add_file(str(path), policy="immutable")  # offline runs refer to the file, not to a copy
         run.log_artifact(artifact)
+
+
+def _log_media(run: Any, record: Record, predictions: pd.DataFrame) -> None:
+    """Logs what the task has to show besides."""
+    try:
+        own = task_report(record)
+    except InputError as error:
+        log.warning("W&B: %s", error)
+        return
+    media = {} if own is None else own.media(record, predictions)
+    if media:
+        run.log(dict(media))
 
 
 def _log_search(run: Any, record: Record, search: SearchRecord, cells: pd.DataFrame) -> None:

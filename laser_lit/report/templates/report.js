@@ -34,13 +34,14 @@
   const judged = Object.keys(data.outcomes).length > 0;
   if (judged) shown.unshift(["outcome", "outcome", "outcome", (row) => SIGNS[columns.outcome[row]] || columns.outcome[row]]);
   if (columns.answer) shown.push(["answer", "gold answer", "answer", (row) => at("answer", row)]);
-  if (columns.base_prediction) shown.push(["base", "base says", "answer", (row) => at("base_prediction", row)]);
-  if (columns.laser_prediction) shown.push(["laser", "LASER says", "answer", (row) => at("laser_prediction", row)]);
+  if (columns.base_prediction) shown.push(["base_prediction", "base says", "answer", (row) => at("base_prediction", row)]);
+  if (columns.laser_prediction) shown.push(["laser_prediction", "LASER says", "answer", (row) => at("laser_prediction", row)]);
   if (columns.base_log_loss) shown.push(["loss", "log loss, base", "n", (row) => loss(at("base_log_loss", row))]);
   if (columns.laser_log_loss) shown.push(["change", "LASER − base", "n", (row) => signed(change(row))]);
 
-  function written(text) {
-    const made = element("span", text);
+  const fixed = (name) => (data.fixed_width.includes(name) ? "fixed-width" : null);
+  function written(text, className) {
+    const made = element("span", text, className);
     made.dir = "auto";
     return made;
   }
@@ -48,7 +49,7 @@
   function prompt(row) {
     const details = element("details");
     const summary = element("summary");
-    summary.append(written(at("prompt", row) || at("id", row)));
+    summary.append(written(at("prompt", row) || at("id", row), fixed("prompt")));
     const about = ["id", "group", "category", "split"].filter((name) => at(name, row) !== null);
     details.append(summary, element("p", about.map((name) => name + ": " + at(name, row)).join(" · "), "quiet"));
     return details;
@@ -56,9 +57,9 @@
 
   function line(row) {
     const made = element("tr", null, columns.outcome[row]);
-    for (const [, , className, text] of shown) {
+    for (const [name, , className, text] of shown) {
       const cell = element("td", null, className);
-      cell.append(!text ? prompt(row) : className === "answer" ? written(text(row)) : text(row));
+      cell.append(!text ? prompt(row) : className === "answer" ? written(text(row), fixed(name)) : text(row));
       made.append(cell);
     }
     return made;

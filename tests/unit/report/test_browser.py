@@ -1,13 +1,9 @@
 import dataclasses
-import json
-import re
-import shutil
-import subprocess
-from html import unescape
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from browsing import FIRST, browse
 
 from laser_lit.report.__main__ import main
 from laser_lit.report.html import render_html
@@ -15,10 +11,6 @@ from laser_lit.results.predictions import predictions_table
 from laser_lit.results.record import Record
 from laser_lit.results.reft_result import ReftResult, ReftSplit
 
-SWITCHES = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update"),
-    *("--disable-background-networking", "--disable-sync", "--virtual-time-budget=20000", "--dump-dom"),
-)
 PROBE = """
 <script>
 (() => {
@@ -50,13 +42,6 @@ PROBE = """
 """
 
 
-FIRST = """
-<script>
-const steps = [];
-window.addEventListener("error", (event) => steps.push(["error", event.message]));
-document.addEventListener("securitypolicyviolation", (event) => steps.push(["refused", event.violatedDirective]));
-</script>
-"""
 SEARCH_PROBE = """
 <script>
 setTimeout(() => {
@@ -105,24 +90,9 @@ setTimeout(() => {
 """
 
 
-def browse(text: str, folder: Path, probe: str = PROBE) -> dict[str, list[object]]:
-    """Returns what the probe saw in a real browser."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no chromium on the path")
-    page = folder / "report.html"
-    page.write_text(text.replace("</body>", f"{probe}</body>"))
-    profile = f"--user-data-dir={folder / 'profile'}"
-    done = subprocess.run(
-        [program, *SWITCHES, profile, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    steps = json.loads(unescape(re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.S).group(1)))
-    return {name: rest for name, *rest in steps}
-
-
 @pytest.mark.browser
 def test_examples_are_filtered_searched_paged_and_never_run(record: Record, predictions: pd.DataFrame, tmp_path: Path):
-    seen = browse(render_html(record, predictions), tmp_path)
+    seen = browse(render_html(record, predictions), tmp_path, PROBE)
     assert "error" not in seen
     test = predictions[predictions["split"] == "test"]
     assert seen["start"][:2] == ["1–100 of 162", 100]
@@ -150,7 +120,7 @@ def test_a_missing_log_loss_has_no_change(record: Record, predictions: pd.DataFr
     few = (
         predictions[predictions["split"] == "test"].head(2).assign(base_log_loss=[1.0, 1.0], laser_log_loss=[None, 2.5])
     )
-    assert browse(render_html(record, few), tmp_path)["changes"] == [["", "+1.500"]]
+    assert browse(render_html(record, few), tmp_path, PROBE)["changes"] == [["", "+1.500"]]
 
 
 @pytest.mark.browser
@@ -159,7 +129,7 @@ def test_text_without_edits_shows_neither_outcomes_nor_an_order(
 ):
     kept = [name for name in predictions if not name.startswith("laser_")]
     text = predictions[kept].assign(base_correct=None)
-    seen = browse(render_html(record, text), tmp_path)
+    seen = browse(render_html(record, text), tmp_path, PROBE)
     assert "error" not in seen
     assert seen["seen"] == [True, False, False]
     assert seen["headings"][0][0] == "prompt"
@@ -170,7 +140,7 @@ def test_tens_of_thousands_of_examples_open(record: Record, outcomes, tmp_path: 
     base, laser = (pd.concat([table] * 40, ignore_index=True) for table in outcomes["test"])
     ids = [f"e{row}" for row in range(len(base))]
     many = predictions_table({"test": (base.assign(id=ids), laser.assign(id=ids))})
-    seen = browse(render_html(record, many).replace('set("split", "validation");', ""), tmp_path)
+    seen = browse(render_html(record, many).replace('set("split", "validation");', ""), tmp_path, PROBE)
     assert "error" not in seen
     assert seen["all"][:2] == ["1–100 of 24,000", 100]
 

@@ -1,0 +1,1 @@
+"""What `task=sokoban` adds to a run's report."""
