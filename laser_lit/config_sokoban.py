@@ -21,7 +21,7 @@ class LevelsConfig:
     size: int | None = 7
     boxes: int = 2
     min_moves: int = 6
-    max_moves: int = 60
+    max_moves: int = 50
     max_steps: int = 50
     validation: int = 1000
     test: int = 1000
