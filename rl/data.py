@@ -268,11 +268,6 @@ def check_sokoban_data(config: DictConfig) -> None:
             raise InputError(f"data.levels.{name} {config.levels[name]}: must be at least 1")
     if config.levels.size is not None:
         _check_rooms(config)
-    if config.levels.size is not None and config.levels.max_moves > config.levels.max_steps:
-        raise InputError(
-            f"data.levels.max_moves {config.levels.max_moves}: levels that need more moves than an episode has steps "
-            f"cannot be solved; give at most data.levels.max_steps {config.levels.max_steps}"
-        )
     for name in ("levels", "trajectories"):
         if config[name].seed < 0:
             raise InputError(f"data.{name}.seed {config[name].seed}: must be at least 0")
