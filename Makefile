@@ -14,7 +14,7 @@ CHECKS := "-m ruff check ." "-m ruff format --check ." "-m mypy" tests/house/lim
 PYTEST := $(RUN) -m pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-reft test test-slow lint format lock clean
+.PHONY: help install demo demo-reft demo-rl test test-slow lint format lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,6 +30,9 @@ MODEL  ?= $(SHARED)/checkpoints/tinystories-260k
 
 demo-reft: $(STAMP) ## train ReFT's ten emoji examples on the model of MODEL=DIR
 	@$(RUN) train.py experiment=emoji model=local model.path=$(MODEL) reft.layer=0 reft.learning_rate=2e-2 trainer=cpu
+
+demo-rl: $(STAMP) ## train a Sokoban policy, try every edit on validation rooms, test the best on 8,000 others
+	@$(RUN) evaluate.py task=sokoban search=grid search.rho=[0.01,0.05,0.15,0.3,0.5,0.75] data.levels.test=8000 trainer=cpu
 
 test: $(STAMP) ## the fast tests
 	@$(PYTEST) -m "not slow and not browser"
@@ -69,7 +72,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 # wandb 0.31 requires a beta package that it never imports; the version before it does not.
 LOCK     := $(VENV)-lock
-LOCKED   := 'torch==2.13.0' 'wandb<0.31' '.[dev,launch,lm-eval]'
+LOCKED   := 'torch==2.13.0' 'wandb<0.31' '.[dev,launch,lm-eval,minari]'
 UNWANTED := ^(pip|laser_lit|nvidia-.*|cuda-.*|triton)==
 
 lock: ## work requirements.lock out anew from pyproject.toml
