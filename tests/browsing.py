@@ -23,7 +23,7 @@ document.addEventListener("securitypolicyviolation", (event) => steps.push(["ref
 """Put before the page's own scripts; makes `steps`, and notes what goes wrong."""
 
 
-def browse(text: str, folder: Path, probe: str) -> dict[str, list[object]]:
+def browse(text: str, folder: Path, probe: str, *switches: str) -> dict[str, list[object]]:
     """Returns what a probe saw in a real browser: of each of its `steps` the name and what follows."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
@@ -32,7 +32,7 @@ def browse(text: str, folder: Path, probe: str) -> dict[str, list[object]]:
     page.write_text(text.replace("</body>", f"{probe}</body>"))
     profile = f"--user-data-dir={folder / 'profile'}"
     done = subprocess.run(
-        [program, *SWITCHES, profile, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
+        [program, *SWITCHES, *switches, profile, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
     )
     steps = json.loads(unescape(re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.S).group(1)))
     return {name: rest for name, *rest in steps}

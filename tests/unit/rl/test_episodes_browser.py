@@ -127,6 +127,19 @@ def test_an_episode_is_stepped_and_played_by_buttons_and_keys(tmp_path):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize(("switches", "seconds"), [((), "0.09s"), (("--force-prefers-reduced-motion",), "0s")])
+def test_pieces_glide_unless_less_motion_is_wanted(tmp_path, switches, seconds):
+    probe = """<script>
+      steps.push(["glide", getComputedStyle(document.querySelector("#episodes .player")).transitionDuration]);
+      const probe = document.createElement("pre");
+      probe.id = "probe";
+      probe.textContent = JSON.stringify(steps);
+      document.body.append(probe);
+    </script>"""
+    assert browse(page(), tmp_path, probe, *switches) == {"glide": [seconds]}
+
+
+@pytest.mark.browser
 def test_limits_are_said_in_words_and_nothing_of_the_run_is_markup(tmp_path):
     predictions = episodes_predictions(random=0, repeats=150)
     hostile = predictions.assign(id=[f"</script><b>{row}</b>" for row in range(len(predictions))])
