@@ -47,8 +47,9 @@ def episodes_tables(random=6, repeats=1, seed=0):
     rng = np.random.default_rng(seed)
     levels = [(EASY, *play) for play in PLAYS.values()] * repeats
     for _ in range(random):
-        letters = ["".join(rng.choice(list(ACTIONS), int(rng.integers(1, 40)))) for _ in range(2)]
-        levels.append((to_text(random_board(rng, 6, 7, int(rng.integers(1, 4)))), *letters))
+        start, base, laser = ("".join(rng.choice(list(ACTIONS), int(rng.integers(1, 40)))) for _ in range(3))
+        board = to_text(random_board(rng, 6, 7, int(rng.integers(1, 4))))
+        levels.append((boards_of(board, start)[-1], base, laser))  # the player may begin on a target
     return {split: (_table(levels, split, 0), _table(levels, split, 1)) for split in ("validation", "test")}
 
 
