@@ -43,13 +43,16 @@ def _table(levels, split, variant):
 
 
 def episodes_tables(random=6, repeats=1, seed=0):
-    """Returns tables of base and LASER by split: the easy level brought to each outcome, and random play of others."""
+    """Returns tables of base and LASER by split: the easy level brought to each outcome, and others unsolved."""
     rng = np.random.default_rng(seed)
     levels = [(EASY, *play) for play in PLAYS.values()] * repeats
-    for _ in range(random):
-        start, base, laser = ("".join(rng.choice(list(ACTIONS), int(rng.integers(1, 40)))) for _ in range(3))
+    wanted = len(levels) + random
+    while len(levels) < wanted:
+        begin, *plays = ("".join(rng.choice(list(ACTIONS), int(rng.integers(1, 40)))) for _ in range(3))
         board = to_text(random_board(rng, 6, 7, int(rng.integers(1, 4))))
-        levels.append((boards_of(board, start)[-1], base, laser))  # the player may begin on a target
+        start = boards_of(board, begin)[-1]  # the player may stand on a target
+        if all("$" in boards_of(start, letters)[-1] for letters in plays):
+            levels.append((start, *plays))
     return {split: (_table(levels, split, 0), _table(levels, split, 1)) for split in ("validation", "test")}
 
 
