@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from PIL import Image
 
 from laser_lit.results.record import Record, jsonable
-from rl.report.gif import gif
 from rl.report.outcomes import ShownLevels, shown_levels
 from rl.sokoban.render import render
 from rl.sokoban.rules import ACTIONS, from_text, step
@@ -73,7 +73,11 @@ def video(row: dict[str, Any], edited: bool) -> bytes:
         pictures = _pictures(row["prompt"], actions, longest + 1)  # (longest + 1, height, width, 3)
         gap = np.full((*pictures.shape[:2], _TILE, 3), _GAP, np.uint8)
         parts += [pictures, gap]
-    return gif(np.concatenate(parts[:-1], axis=2), [_STEP] * longest + [_END])
+    first, *others = map(Image.fromarray, np.concatenate(parts[:-1], axis=2))
+    content = BytesIO()
+    shown = [_STEP] * longest + [_END]
+    first.save(content, "GIF", save_all=True, append_images=others, duration=shown, loop=0)
+    return content.getvalue()
 
 
 def _pictures(text: str, actions: str, n: int) -> NDArray[np.uint8]:
