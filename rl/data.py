@@ -110,8 +110,9 @@ def data_content(config: DictConfig) -> dict[str, Any]:
         config: of the data.
     """
     plain: dict[str, Any] = {name: OmegaConf.to_container(config[name]) for name in ("levels", "trajectories")}
-    files = {} if config.levels.size is not None else {"files": _content(_read(config))}
-    if config.trajectories.solutions is not None:
+    named = config.trajectories.solutions is not None  # by names, solutions find their levels
+    files = {} if config.levels.size is not None else {"files": _content(_read(config), named)}
+    if named:
         content = _solutions_file(config.trajectories.solutions).read_bytes()
         plain["trajectories"]["solutions"] = xxhash.xxh3_128_hexdigest(content)
     return {"recipe": RECIPE, **plain, **files}
@@ -178,10 +179,10 @@ def _file_levels(config: DictConfig, split: Split) -> list[Level]:
     return list(rooms.values())
 
 
-def _content(levels: Sequence[Level]) -> str:
+def _content(levels: Sequence[Level], named: bool = True) -> str:
     digest = xxhash.xxh3_128()
     for level in levels:
-        digest.update(f"{level.name} {level.board.shape}".encode())
+        digest.update(f"{level.name if named else ''} {level.board.shape}".encode())
         digest.update(level.board.tobytes())
     return digest.hexdigest()
 

@@ -237,7 +237,7 @@ def _one_hot_action(actions: Tensor) -> Tensor:
 
 
 def freeze_idle(policy: Policy) -> Policy:
-    """Returns the policy without gradients in the heads that predict states and returns, which stand idle."""
-    for head in (policy.predict_state, policy.predict_return):
-        head.requires_grad_(False)
+    """Returns the policy without gradients in what stands idle: two heads, and the embedding of words."""
+    for idle in (policy.predict_state, policy.predict_return, policy.encoder.wte):
+        idle.requires_grad_(False)
     return policy

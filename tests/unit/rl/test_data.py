@@ -192,8 +192,9 @@ def test_the_content_is_of_files_and_not_of_paths(file, astar, tmp_path):
     copies[2].write_text(astar.read_text() + "000,999,0,1,1\n")
     assert one != data_content(files(copies[0], f"data.trajectories.solutions={copies[2]}"))
     assert one != data_content(files(copies[0]))
+    assert data_content(files(file)) == data_content(files(copies[0]))
     copies[1].write_text(file.read_text().replace("; 0\n", "; 999\n", 1))
-    assert data_content(files(copies[0])) != data_content(files(copies[1]))
+    assert one != data_content(files(copies[1], f"data.trajectories.solutions={astar}"))
     assert data_content(settings()) != data_content(settings("data.levels.seed=1"))
 
 

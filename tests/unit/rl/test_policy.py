@@ -8,7 +8,7 @@ from transformers import DecisionTransformerModel
 
 from laser_lit import Edit, Stack, find_matrices
 from laser_lit.errors import InputError
-from rl.decision_transformer import Policy, PolicyShape, load_policy
+from rl.decision_transformer import Policy, PolicyShape, freeze_idle, load_policy
 from rl.rollout import rollout
 from rl.sokoban.rules import ACTIONS, TILES, from_text, step
 
@@ -180,3 +180,12 @@ def test_wrong_inputs_are_named(tmp_path):
     policy.save_pretrained(tmp_path)
     with pytest.raises(InputError, match="not trained on boards"):
         load_policy(tmp_path)
+
+
+@pytest.mark.parametrize("conditioned", [True, False])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_trains_is_what_the_logits_depend_on(layout, conditioned):
+    policy = freeze_idle(policy_of(layout, conditioned))
+    policy.logits(*random_episodes()).square().sum().backward()
+    for name, parameter in policy.named_parameters():
+        assert (parameter.grad is not None) is parameter.requires_grad, name
