@@ -118,7 +118,10 @@ class Packs:
         """
         source = self.trajectories
         symmetry = symmetries(*source.starts.shape[1:])[number]
-        places, real = self._places(episodes)
+        lengths = self._learned[episodes]
+        steps = np.arange(lengths.max())
+        real = steps < lengths[:, None]  # (batch, steps)
+        places = np.where(real, source.first[episodes, None] + steps, source.first[episodes, None])
         labels = np.where(real, source.targets[places], NO_TARGET)
         labels = np.where(labels == NO_TARGET, NO_TARGET, symmetry.actions[labels])
         return {
@@ -127,22 +130,6 @@ class Packs:
             "returns": torch.from_numpy(source.returns_to_go[places].astype(np.float32)),
             "labels": torch.from_numpy(labels.astype(np.int64)),
         }
-
-    def of_steps(self, values: NDArray[np.float32], episodes: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Returns a value a step in the shape of a batch of episodes, (batch, steps).
-
-        Args:
-            values: of every step of all trajectories.
-            episodes: their numbers.
-        """
-        return values[self._places(episodes)[0]]
-
-    def _places(self, episodes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Returns where the steps of episodes are among all steps, (batch, steps), and which are no padding."""
-        first, lengths = self.trajectories.first[episodes, None], self._learned[episodes]
-        steps = np.arange(lengths.max())
-        real = steps < lengths[:, None]
-        return np.where(real, first + steps, first), real
 
 
 def _padded(part: torch.Tensor, steps: int, value: int) -> torch.Tensor:

@@ -28,22 +28,7 @@ class Episodes:
     solved: NDArray[np.bool_]
     returns: NDArray[np.float64]
     steps: NDArray[np.int64]
-    actions: list[str]
-
-    def take(self, rows: NDArray[np.integer]) -> "Episodes":
-        """Returns copies of some of the episodes."""
-        return Episodes(self.solved[rows], self.returns[rows], self.steps[rows], [self.actions[row] for row in rows])
-
-    def put(self, rows: NDArray[np.integer], others: "Episodes") -> None:
-        """Puts other episodes in the place of some.
-
-        Args:
-            rows: which.
-            others: as many.
-        """
-        self.solved[rows], self.returns[rows], self.steps[rows] = others.solved, others.returns, others.steps
-        for row, actions in zip(rows, others.actions, strict=True):
-            self.actions[row] = actions
+    actions: tuple[str, ...]
 
 
 @torch.no_grad()
@@ -81,7 +66,7 @@ def rollout(
         np.concatenate([part.solved for part in parts]),
         np.concatenate([part.returns for part in parts]),
         np.concatenate([part.steps for part in parts]),
-        [letters for part in parts for letters in part.actions],
+        tuple(letters for part in parts for letters in part.actions),
     )
 
 
@@ -123,7 +108,7 @@ class _Batch:
             if self._drop and self._over.any():
                 self._keep(np.flatnonzero(~self._over))
             self._step()
-        return Episodes(self._solved, self._returns, self._steps, list(map(to_letters, self._actions)))
+        return Episodes(self._solved, self._returns, self._steps, tuple(map(to_letters, self._actions)))
 
     def _step(self) -> None:
         device = self._policy.device

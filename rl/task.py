@@ -21,7 +21,6 @@ from laser_lit.scoring.controls import AnswerLogits
 from rl.data import SolvedLevels, solved_levels
 from rl.decision_transformer import Policy
 from rl.imitation import imitation_loss, imitation_losses
-from rl.played import Played
 from rl.rollout import rollout
 from rl.sokoban.rules import to_letters, to_text
 
@@ -72,8 +71,7 @@ class SokobanTask:
         """
         if adapter is not None:
             raise InputError("reft.path: interventions are on token positions, which task=sokoban has none of")
-        with (Stack([]) if stack is None else stack).applied(self.matrices):
-            return self.table(split, range(len(self.levels[split])))
+        return self._table(Stack([]) if stack is None else stack, split, None)
 
     @contextmanager
     def searching(self, split: str, cache_gb: float) -> Iterator["SokobanScorer"]:
@@ -150,27 +148,13 @@ class SokobanTask:
             },
         }
 
-    def played(self, split: str) -> Played:
-        """Returns episodes on all levels of a split under the weights as they are now."""
-        boards = self.levels[split].solutions.starts
-        return Played(self.model, boards, target_return=self.target_return, max_steps=self._max_steps)
-
-    def table(self, split: str, rows: Sequence[int], played: Played | None = None) -> pd.DataFrame:
-        """Returns the table of some levels under the weights as they are now; see `score`.
-
-        Args:
-            split: "validation" or "test".
-            rows: which levels, in the order that is wanted.
-            played: episodes of all levels of the split under other weights, from which unchanged ones are taken.
-        """
+    def _table(self, stack: Stack, split: str, rows: Sequence[int] | None) -> pd.DataFrame:
         levels = self.levels[split]
-        wanted = list(rows)
-        if played is None:
-            boards = levels.solutions.starts[wanted]
+        wanted = list(range(len(levels))) if rows is None else list(rows)
+        boards = levels.solutions.starts[wanted]
+        with stack.applied(self.matrices):
             episodes = rollout(self.model, boards, target_return=self.target_return, max_steps=self._max_steps)
-        else:
-            episodes = played.now(wanted)
-        losses = imitation_losses(self.model, levels.solutions, wanted)
+            losses = imitation_losses(self.model, levels.solutions, wanted)
         chosen = [levels.levels[row] for row in wanted]
         return pd.DataFrame(
             {
@@ -180,7 +164,7 @@ class SokobanTask:
                 "log_loss": losses,
                 "prompt": [to_text(level.board) for level in chosen],
                 "answer": [to_letters(levels.solution(row)) for row in wanted],
-                "prediction": episodes.actions,
+                "prediction": list(episodes.actions),
                 "return": episodes.returns,
                 "steps": episodes.steps,
                 "optimal_steps": pd.array([level.moves for level in chosen], dtype="Int64"),
@@ -191,9 +175,6 @@ class SokobanTask:
 class SokobanScorer:
     """Scores stacks on one split of the task; see `laser_lit.tasks.base.Scorer`.
 
-    What is played under the stack that is held is kept: an episode in which an edit changes no action is not played
-    again.
-
     Attributes:
         together: stacks share no passes.
     """
@@ -202,32 +183,21 @@ class SokobanScorer:
 
     def __init__(self, task: SokobanTask, split: str, factors: FactorCache) -> None:
         self._task, self._split, self._factors = task, split, factors
-        self._held = Stack([])
-        self._played: Played | None = None
 
     def score(self, stack: Stack | None, rows: Sequence[int] | None = None) -> pd.DataFrame:
         """Returns the table of some rows under a stack; the weights are back afterwards."""
-        if self._played is None:
-            with self._held.applied(self._task.matrices):
-                self._played = self._task.played(self._split)
-        wanted = range(len(self._task.levels[self._split])) if rows is None else rows
-        with self._with_factors(stack).applied(self._task.matrices):
-            return self._task.table(self._split, wanted, self._played)
+        return self._task._table(Stack([]) if stack is None else stack.provided(self._factors), self._split, rows)
 
     def score_many(self, stacks: Sequence[Stack], rows: Sequence[int] | None = None) -> list[pd.DataFrame]:
         """Returns the tables of some rows under each of several stacks."""
         return [self.score(stack, rows) for stack in stacks]
 
     def hold(self, stack: Stack | None) -> None:
-        """Says that the stacks to come extend this one, so that its episodes are those to compare with."""
-        self._held, self._played = self._with_factors(stack), None
+        """Does nothing: stacks share nothing but factors."""
 
     def losses(self, rows: Sequence[int]) -> Iterator[Tensor]:
         """Yields differentiable scalars whose sum is the mean log loss of the rows."""
         return self._task.losses(self._split, rows)
-
-    def _with_factors(self, stack: Stack | None) -> Stack:
-        return Stack([]) if stack is None else stack.provided(self._factors)
 
 
 def _target_return(policy: Policy, asked: float | None) -> float:

@@ -126,7 +126,7 @@ def test_a_solved_level_ends_its_episode():
         policy.predict_action[0].weight.zero_()
         policy.predict_action[0].bias.copy_(torch.tensor([0.0, 0, 0, 1]))  # to the right, always
     episodes = rollout(policy, BOARDS, target_return=10)
-    assert episodes.actions == ["RR", *(["R" * 12] * 4)]
+    assert episodes.actions == ("RR", *(["R" * 12] * 4))
     assert episodes.solved.tolist() == [True, False, False, False, False]
     assert episodes.returns[0] == pytest.approx(10.8)
 
