@@ -153,6 +153,18 @@ def test_every_kind_of_policy_is_trained_where_it_is_missing_and_edited(evaluate
         assert run.predictions["base_prediction"].equals(other.predictions["base_prediction"])
 
 
+def test_a_named_folder_is_taken_for_the_training_that_it_is_of_alone(command, policy, monkeypatch):
+    monkeypatch.setattr("rl.jobs.train._train", lambda *_: pytest.fail("trained again"))
+    line = ("task=sokoban", *ROOMS, *TRAINED, f"policy.path={policy}", "laser=none", "trainer=cpu", "logger=none")
+    said = command(*line, "hydra.run.dir=run")
+    assert said.code == 0, said.err
+    other = command(*line, "policy.seed=1", "hydra.run.dir=other")
+    assert other.code == 1
+    assert f"policy.path={policy} holds a policy that these settings did not train there" in other.err
+    assert f"model.path={policy}" in other.err
+    assert not Path("other").exists()
+
+
 def test_a_training_leaves_its_curve_and_is_not_repeated(train, command, monkeypatch):
     line = ("task=sokoban", *ROOMS, *FEW, *QUICK)
     said = train(*line, "logger=csv", "hydra.run.dir=run")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from commands import refused
-from sokoban_settings import ROOMS
+from sokoban_settings import ROOMS, untrained
 
 from laser_lit import main
 from rl.sokoban.level import write_levels
@@ -105,6 +105,24 @@ def test_data_of_another_kind(command, entry):
 def test_a_language_model_is_no_policy(command, gptj):
     said = command(*SOKOBAN, *ROOMS, *FEW, f"model.path={gptj}")
     assert_refused(said, f"{gptj} holds a gptj that was not trained on boards", "train.py task=sokoban")
+
+
+POLICIES = {
+    "data.levels.size=7": ("the policy plays boards of 6 × 6, and data has 7 × 7", "data.levels.size=6"),
+    "data.levels.max_steps=21": ("data.levels.max_steps 21: the policy was trained on episodes of at most 20 steps",),
+    "laser=single laser.layer=2 laser.matrix=fc_in laser.rank=2": ("layer 2", "layers 0 to 1"),
+    "laser=single laser.layer=0 laser.matrix=fc_up laser.rank=2": ("fc_up", "fc_in"),
+    "laser=single laser.layer=0 laser.matrix=fc_in laser.rank=33": ("rank 33", "1 … 32"),
+    "search=grid search.layers=5": ("layer 5", "layers 0 to 1"),
+}
+
+
+@pytest.mark.parametrize("typed", POLICIES)
+def test_what_a_policy_is_not_made_for(command, tmp_path, typed):
+    untrained().save_pretrained(tmp_path / "policy")
+    assert_refused(
+        command(*SOKOBAN, *ROOMS, *FEW, f"model.path={tmp_path / 'policy'}", *typed.split()), *POLICIES[typed]
+    )
 
 
 BOXOBAN = {
