@@ -9,6 +9,7 @@ from laser_lit.edits.row import AppliedEdit
 from laser_lit.export.origin import CARD, Origin
 from laser_lit.export.result import Exported
 from laser_lit.files import write_text_atomic
+from laser_lit.models.load import has_tokenizer
 
 
 def write_card(folder: Path, exported: Exported, origin: Origin, rows: Sequence[AppliedEdit]) -> None:
@@ -30,7 +31,7 @@ def write_card(folder: Path, exported: Exported, origin: Origin, rows: Sequence[
         f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---",
         f"# {origin.id}, edited",
         _what(exported, origin),
-        _loading(exported),
+        _loading(exported, has_tokenizer(folder)),
         "## Edits",
         _table(exported, rows),
         _made(origin),
@@ -52,11 +53,12 @@ def _what(exported: Exported, origin: Origin) -> str:
     return "\n".join(lines)
 
 
-def _loading(exported: Exported) -> str:
+def _loading(exported: Exported, with_tokenizer: bool) -> str:
     if exported.format == "dense":
+        own = "AutoModelForCausalLM" if exported.causal else "AutoModel"  # as a policy, which reads no text
         return "An ordinary checkpoint:\n\n```python\n" + (
-            'from transformers import AutoModelForCausalLM\n\nmodel = AutoModelForCausalLM.from_pretrained("DIR")\n```'
-            if exported.causal
+            f'from transformers import {own}\n\nmodel = {own}.from_pretrained("DIR")\n```'
+            if exported.causal or not with_tokenizer
             else 'from laser_lit import load_model\n\nmodel, tokenizer = load_model("DIR")\n```'
         )
     return (

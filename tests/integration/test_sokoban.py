@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
+import transformers
 import yaml
 from sokoban_settings import ROOMS, TRAINED, sokoban_config
 
@@ -132,6 +134,10 @@ def test_an_export_is_the_policy_under_its_edit(evaluate, typed, policy, tmp_pat
     edited = evaluate(*typed, *EDIT, f"export.path={tmp_path / 'export'}")
     exported = load_policy(tmp_path / "export")
     assert exported.shape == load_policy(policy).shape
+    card = (tmp_path / "export" / "README.md").read_text()
+    assert 'model = AutoModel.from_pretrained("DIR")' in card
+    theirs = transformers.AutoModel.from_pretrained(tmp_path / "export").state_dict()
+    assert all(torch.equal(theirs[name], tensor) for name, tensor in exported.state_dict().items())
     read = evaluate(*typed, f"model.path={tmp_path / 'export'}", f"paths.results={tmp_path / 'fresh'}", "laser=none")
     pd.testing.assert_frame_equal(scores(edited, "laser"), scores(read, "base"))
     assert not scores(edited, "laser").equals(scores(edited, "base"))
