@@ -222,11 +222,13 @@ def main() -> None:
     """Makes the missing records where that is asked for, and prints what all of them say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", action="store_true", help="make the records that are missing, about 6 minutes each")
+    parser.add_argument("--only", default="", help="of these, those with this in their name, as in generic-0.4")
     parser.add_argument("--runs", type=Path, default=Path("results/sokoban_study"), help="where the runs are kept")
     arguments = parser.parse_args()
     if arguments.run:
         for regime in regimes():
-            run(regime, arguments.runs)
+            if arguments.only in regime.name:
+                run(regime, arguments.runs)
     found = records()
     if not found:
         raise SystemExit(f"no records in {RECORDS}; make them with --run")
