@@ -104,12 +104,13 @@ def trajectories(config: DictConfig) -> Trajectories:
 
 
 def data_content(config: DictConfig) -> dict[str, Any]:
-    """Returns all that decides the levels and the trajectories, as plain values.
+    """Returns all that decides what a policy is trained, watched and tuned on, as plain values.
 
     Args:
         config: of the data.
     """
     plain: dict[str, Any] = {name: OmegaConf.to_container(config[name]) for name in ("levels", "trajectories")}
+    del plain["levels"]["test"]
     named = config.trajectories.solutions is not None  # by names, solutions find their levels
     files = {} if config.levels.size is not None else {"files": _content(_read(config), named)}
     if named:

@@ -240,3 +240,10 @@ def test_other_data_are_refused():
     config.name, config.levels = "facts", None
     with pytest.raises(InputError, match="not data=facts; use data=rooms"):
         check_sokoban_data(config)
+
+
+def test_a_policy_is_the_same_however_many_levels_test_it():
+    one = data_content(sokoban_config().data)
+    assert one == data_content(sokoban_config("data.levels.test=77").data)
+    for other in ("data.levels.validation=13", "data.levels.max_steps=21", "data.trajectories.generic=0.1"):
+        assert one != data_content(sokoban_config(other).data)
