@@ -146,7 +146,7 @@ def gain_lines(gain: Gain) -> dict[str, str]:
 def _verdict(gain: Gain) -> str:
     if gain.ci95 is None or gain.ci90 is None:
         return "–"
-    name = name_of(gain.ci95, gain.ci90)
+    name = name_of(gain.ci95, gain.ci90, gain.n_groups)
     return f"none within ±{100 * MARGIN:.0f} point" if name == "none" else name
 
 

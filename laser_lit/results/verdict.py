@@ -15,6 +15,7 @@ Interval = tuple[float, float]
 
 MARGIN = 0.01
 """A difference below it, either way, counts as none: one point."""
+_ERROR = 0.05  # of each of the two one-sided tests
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Verdict:
 
     Attributes:
         name: "gain" or "loss": the 95 % interval lies above or below 0. "none": two one-sided tests at 5 % put the
-            difference within the margin, that is, the 90 % interval lies within it. Otherwise "undecided".
+            difference within the margin, that is, the 90 % interval lies within it; and there are enough groups (299 at
+            one point) that a change of the margin's size would hardly have missed them all. Otherwise "undecided".
         difference: its mean.
         ci95: bootstrap over groups; None for a single group.
         ci90: the same.
@@ -57,17 +59,20 @@ def verdict(
         raise InputError(f"margin {margin}: must be above 0")
     sums, sizes = group_sums(gains, groups, None)
     ci95, ci90 = bootstrap_cis(gains, groups, (0.95, 0.9), seed=seed)
-    return Verdict(name_of(ci95, ci90, margin), float(sums.sum() / sizes.sum()), ci95, ci90, margin)
+    return Verdict(name_of(ci95, ci90, sums.size, margin), float(sums.sum() / sizes.sum()), ci95, ci90, margin)
 
 
-def name_of(ci95: Interval | None, ci90: Interval | None, margin: float = MARGIN) -> Name:
+def name_of(ci95: Interval | None, ci90: Interval | None, groups: int, margin: float = MARGIN) -> Name:
     """Returns the name of the verdict that intervals of a difference give; see `Verdict`.
 
     Args:
         ci95: None where nothing is known of the spread.
         ci90: the same.
+        groups: how many they were drawn from.
         margin: below which a difference counts as none.
     """
     if ci95 is not None and (ci95[0] > 0 or ci95[1] < 0):
         return "gain" if ci95[0] > 0 else "loss"
-    return "none" if ci90 is not None and -margin < ci90[0] and ci90[1] < margin else "undecided"
+    # where few groups differ or none does, the bootstrap sees too little of the spread, at the worst an interval of 0
+    enough = max(0.0, 1.0 - margin) ** groups <= _ERROR
+    return "none" if enough and ci90 is not None and -margin < ci90[0] and ci90[1] < margin else "undecided"

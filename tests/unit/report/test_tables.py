@@ -49,7 +49,7 @@ def test_the_table_comes_from_the_record_as_read_back(record: Record):
     ],
 )
 def test_the_verdict_stands_below_the_interval(record: Record, ci95, ci90, said):
-    gain = dataclasses.replace(record.test.gain, ci95=ci95, ci90=ci90)
+    gain = dataclasses.replace(record.test.gain, ci95=ci95, ci90=ci90, n_groups=299)
     assert gain_lines(gain)["  verdict"] == said
 
 
