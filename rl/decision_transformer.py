@@ -21,7 +21,8 @@ from transformers import DecisionTransformerConfig, DecisionTransformerModel
 from transformers.cache_utils import DynamicCache
 
 from laser_lit.errors import InputError, unknown_name
-from laser_lit.models.source import quiet
+from laser_lit.models.load import check_complete
+from laser_lit.models.source import find_source
 from rl.sokoban.rules import ACTIONS, TILES
 
 Layout = Literal["steps", "triples"]
@@ -210,20 +211,21 @@ def load_policy(path: str | Path) -> Policy:
     """Returns a policy in eval mode from a folder that `save_pretrained` wrote.
 
     Raises:
-        InputError: no such folder, or a model of another kind.
+        InputError: no such folder, a model of another kind, or weights that are missing or broken.
     """
-    folder = Path(path)
+    folder = Path(path).expanduser()
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder} has no config.json; give the folder of a policy that train.py task=sokoban wrote")
-    config: Any = DecisionTransformerConfig.from_pretrained(folder)
+    source = find_source(folder)
+    config: Any = source.load(DecisionTransformerConfig.from_pretrained)
     if getattr(config, "sokoban", None) is None:
         raise InputError(
             f"{folder} holds a {config.model_type} that was not trained on boards; give the folder of a policy that "
             "train.py task=sokoban wrote"
         )
-    with quiet():
-        model: Policy = Policy.from_pretrained(folder, config=config)
-    return model.eval()
+    policy, info = source.load(Policy.from_pretrained, config=config, dtype=torch.float32, output_loading_info=True)
+    check_complete(source.where, "policy", info)
+    return policy.eval()
 
 
 def _one_hot_boards(boards: Tensor) -> Tensor:

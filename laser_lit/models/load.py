@@ -100,7 +100,7 @@ def load_weights(
         output_loading_info=True,
         **bits,
     )
-    _check_complete(source.where, type(model).__name__, info)
+    check_complete(source.where, type(model).__name__, info)
     return model.eval()
 
 
@@ -179,8 +179,17 @@ def _own_classes(config: Any) -> dict[str, str]:
     return getattr(config, "auto_map", None) or {}
 
 
-def _check_complete(where: str, cls: str, info: dict[str, Any]) -> None:
-    """Raises InputError when weights were left random or weights of the checkpoint were left out."""
+def check_complete(where: str, cls: str, info: dict[str, Any]) -> None:
+    """Raises an error when weights were left random or weights of the checkpoint were left out.
+
+    Args:
+        where: the model's folder or id.
+        cls: name of the class that was loaded.
+        info: what its from_pretrained returned beside it, with output_loading_info.
+
+    Raises:
+        InputError: names the weights.
+    """
     mismatched = sorted(str(entry[0]) for entry in info["mismatched_keys"])
     unexpected = sorted(name for name in info["unexpected_keys"] if not HARMLESS.search(name))
     for names, what in (

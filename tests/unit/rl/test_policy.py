@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn.functional import one_hot
 from transformers import DecisionTransformerModel
 
@@ -154,6 +155,21 @@ def test_a_policy_comes_back_from_its_folder(layout, tmp_path):
     assert loaded.shape == policy.shape
     assert torch.equal(loaded.logits(*random_episodes()), policy.logits(*random_episodes()))
     assert DecisionTransformerModel.from_pretrained(tmp_path).config.act_dim == 4
+
+
+def test_a_folder_whose_weights_are_not_all_there_is_refused(tmp_path):
+    policy_of().save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    del weights["encoder.h.1.mlp.c_fc.weight"]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"lacks weights, which would be random.*: encoder\.h\.1\.mlp\.c_fc\.weight"):
+        load_policy(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"torn")
+    with pytest.raises(InputError, match=r"a weight file of .* is broken"):
+        load_policy(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InputError, match="cannot load"):
+        load_policy(tmp_path)
 
 
 def test_the_seed_decides_the_weights_and_nothing_else_is_drawn():
