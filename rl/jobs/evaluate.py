@@ -8,6 +8,7 @@ from laser_lit.jobs.evaluate import run_task
 from laser_lit.jobs.laser import configured_stack
 from laser_lit.lit.trainer import make_trainer
 from laser_lit.tasks.language import model_id
+from rl.data import solved_levels
 from rl.decision_transformer import load_policy
 from rl.jobs.train import MODEL, check_policy_config, ensure_policy
 from rl.task import NO_LOGITS, SokobanTask
@@ -33,6 +34,7 @@ def evaluate(config: DictConfig) -> float:
     laser = configured_stack(config) if config.search.name == "none" else None
     id = model_id(config.model)
     if config.model.path is None:
+        solved_levels(config.data, "test")  # too few of them are an error before a training of minutes, not after it
         config.model.path = str(ensure_policy(config))
     return run_task(SokobanTask(config, load_policy(config.model.path), id), laser, config)
 

@@ -136,7 +136,7 @@ def _folder(config: DictConfig) -> Path:
 
 def _train(config: DictConfig) -> float:
     settings: PolicyConfig = OmegaConf.to_object(config.policy)  # type: ignore[assignment]
-    learned, validation = trajectories(config.data), solved_levels(config.data, "validation")
+    validation, learned = solved_levels(config.data, "validation"), trajectories(config.data)
     policy = _new_policy(settings, learned, config.data.levels.max_steps)
     data = PolicyData(learned, validation.solutions, settings.batch_steps, settings.seed)
     training = Finetuning(

@@ -79,8 +79,8 @@ class GeneratedLevels:
             InputError: rooms of such a size or number of boxes are not generated.
         """
         for name, number, allowed in (("size", size, SIZES), ("boxes", boxes, BOXES)):
-            if number not in allowed:
-                raise InputError(f"{name} {number}: levels are generated with {name} {allowed[0]} to {allowed[-1]}")
+            if not isinstance(number, int | np.integer) or number not in allowed:
+                raise InputError(f"{name} {number!r}: levels are generated with {name} {allowed[0]} to {allowed[-1]}")
         self.shape, self._boxes = (size, size), boxes
 
     def draw(self, rng: np.random.Generator) -> Board:

@@ -80,7 +80,7 @@ def play_rooms(rooms: Rooms, count: int, noise: Noise, *, seed: int, max_steps: 
     Raises:
         InputError: a value out of its range, or rooms too large for a table of solutions.
     """
-    _check(count, max_steps)
+    _check(count, max_steps, seed)
     rng = np.random.default_rng([seed, 1])
     levels = generate_levels(
         seed, rooms.size, rooms.boxes, -(-count // STARTS_A_ROOM), "train", rooms.min_moves, rooms.max_moves
@@ -106,7 +106,7 @@ def play_levels(
     Raises:
         InputError: a value out of its range, no levels, levels of several sizes, or one that is solved already.
     """
-    _check(count, max_steps)
+    _check(count, max_steps, seed)
     given = Boards([level.board for level in levels])
     if given.solved.any():
         raise InputError(f"level {levels[int(given.solved.argmax())].name} is solved as it begins; leave it out")
@@ -117,7 +117,9 @@ def play_levels(
     return _collected(rng, episodes, noise, about)
 
 
-def _check(count: int, max_steps: int) -> None:
+def _check(count: int, max_steps: int, seed: int) -> None:
+    if seed < 0:
+        raise InputError(f"seed {seed}: must be at least 0")
     if count < 1 or max_steps < 1:
         raise InputError(f"{count} trajectories of at most {max_steps} steps: there must be at least 1 of each")
 

@@ -1,13 +1,14 @@
 """Whatever is typed wrongly with task=sokoban: one line that says what to do, and nothing written."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from commands import refused
 from sokoban_settings import ROOMS, untrained
 
 from laser_lit import main
-from rl.sokoban.level import write_levels
+from rl.sokoban.level import Split, write_levels
 from rl.sokoban.rooms import generate_levels
 
 FEW = ("data.levels.validation=5", "data.levels.test=5", "data.trajectories.count=10", "policy.steps=1")
@@ -129,15 +130,18 @@ BOXOBAN = {
     "data=boxoban": ("data=boxoban needs data.path=FILE_OR_FOLDER", "boxoban-levels"),
     "data=boxoban data.path=nowhere": ("nowhere: cannot be read",),
     "data=boxoban data.path=BROKEN": ("broken.txt:6: unknown characters 'x'", "a level is made of"),
-    "data=boxoban data.path=FEW": ("data.levels.validation 1000: of 3 levels", "ask for fewer, or give more levels"),
+    "data=boxoban data.path=FEW": ("data.levels.test 1000: of 3 levels", "ask for fewer, or give more levels"),
+    "data=boxoban data.path=FEW data.levels.test=3": ("data.levels.validation 1000: of 3 levels",),
     "data=boxoban data.path=FEW data.levels.size=6": ("data.levels.size=6: levels of files",),
-    "data=boxoban data.path=FEW data.trajectories.solutions=x": ("data.trajectories.solutions=x: no such file",),
+    "data=boxoban data.path=FEW data.levels.test=3 data.trajectories.solutions=x": (
+        "data.trajectories.solutions=x: no such file",
+    ),
 }
 
 
 @pytest.mark.parametrize("typed", BOXOBAN)
 def test_levels_of_files(command, tmp_path, typed):
-    levels = [level for split in ("train", "validation") for level in generate_levels(0, 6, 1, 3, split, 2, 10)]
+    levels = [level for split in get_args(Split) for level in generate_levels(0, 6, 1, 3, split, 2, 10)]
     write_levels(levels, tmp_path / "few.txt")
     (tmp_path / "broken.txt").write_text("; 0\n######\n#@$. #\n######\n; 1\n##x###\n#@$. #\n######\n")
     line = typed.replace("BROKEN", str(tmp_path / "broken.txt")).replace("FEW", str(tmp_path / "few.txt")).split()

@@ -167,6 +167,8 @@ def test_other_options_are_refused_and_change_nothing(options, said):
         ({"levels": "nowhere.txt"}, "nowhere.txt"),
         ({"levels": 3}, "a file, a folder, or a list of levels; given int"),
         ({"size": 4}, "size 4: levels are generated with size 5 to 10"),
+        ({"size": 7.0}, r"size 7\.0: levels are generated with size 5 to 10"),
+        ({"size": "7"}, "size '7': levels are generated with size 5 to 10"),
         ({"boxes": 0}, "boxes 0: levels are generated with boxes 1 to 4"),
         ({"render_mode": "human"}, "unknown render_mode 'human'; allowed: ansi, rgb_array"),
         ({"tile_size": 3}, "tile_size 3: at least 6"),

@@ -196,6 +196,10 @@ def test_what_cannot_be_played_is_refused():
             play_rooms(ROOMS, count, PERFECT, seed=0, max_steps=max_steps)
         with pytest.raises(InputError, match=f"{count} trajectories of at most {max_steps} steps"):
             play_levels([LEVEL], count, PERFECT, seed=0, max_steps=max_steps)
+    with pytest.raises(InputError, match="seed -1: must be at least 0"):
+        play_rooms(ROOMS, 1, PERFECT, seed=-1)
+    with pytest.raises(InputError, match="seed -1: must be at least 0"):
+        play_levels([LEVEL], 1, PERFECT, seed=-1)
     with pytest.raises(InputError, match="given none"):
         play_levels([], 1, PERFECT, seed=0)
     with pytest.raises(InputError, match="have one size; given 3 × 5, 5 × 7"):
