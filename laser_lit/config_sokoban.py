@@ -13,7 +13,7 @@ class LevelsConfig:
         min_moves: that the shortest solution takes at least.
         max_moves: that it takes at most; never more than max_steps.
         max_steps: longest episode.
-        validation: how many levels choose the target return, the edit and the point of training, a room each.
+        validation: how many levels choose the target return and the edit, a room each; the training is watched on them.
         test: how many levels the chosen edit is tested on, a room each.
         seed: of the generator.
     """

@@ -80,7 +80,7 @@ def solved_levels(config: DictConfig, split: Split) -> SolvedLevels:
         limits = (rooms.size, rooms.boxes, getattr(levels, split), split, rooms.min_moves, rooms.max_moves)
         return _solved(generate_levels(levels.seed, *limits), levels, split)
 
-    return _kept(("rooms", asdict(rooms), levels.seed, split, getattr(levels, split)), make)
+    return _kept(("rooms", asdict(rooms), levels.seed, split, getattr(levels, split), levels.max_steps), make)
 
 
 def trajectories(config: DictConfig) -> Trajectories:

@@ -46,7 +46,7 @@ def imitation_loss(policy: Policy, solutions: Trajectories, rows: Sequence[int])
 def _passes(
     policy: Policy, solutions: Trajectories, rows: Sequence[int], steps: int
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-    """Yields some of the rows and their losses, from the shortest solutions to the longest."""
+    """Yields some of the rows and their losses, solutions of like length together."""
     packs = Packs(solutions, steps, 0, symmetric=False)
     for episodes in packs.cut(np.array(rows)):
         batch = {name: tensor.to(policy.device) for name, tensor in packs.part(0, episodes).items()}
