@@ -20,7 +20,7 @@ from rl.sokoban.rooms import generate_levels
 from rl.sokoban.rules import ACTIONS
 from rl.sokoban.table import SolutionTable
 from rl.trajectories.astar_solutions import ASTAR_FILES, ASTAR_ID, astar_trajectories, fetch_astar
-from rl.trajectories.generate import SOLVER_NODES, Noise, Rooms, play_levels, play_rooms
+from rl.trajectories.generate import SOLVER_NODES, Noise, Rooms, noisy_targets, play_levels, play_rooms
 from rl.trajectories.play import Play, SolverPlay, TableExpert
 from rl.trajectories.trajectories import Trajectories, load_trajectories, save_trajectories
 
@@ -134,8 +134,7 @@ def _solutions(config: DictConfig, wanted: TrajectoriesConfig, noise: Noise) -> 
     levels = _file_levels(config, "train")[: wanted.count]
     path = _solutions_file(str(wanted.solutions))
     solutions, notes = astar_trajectories(levels, path, max_steps=config.levels.max_steps)
-    replaced = np.random.default_rng([wanted.seed, 1]).random(len(solutions.actions)) < noise.generic
-    targets = np.where(replaced, np.int8(ACTIONS.index(noise.action)), solutions.actions)
+    targets = noisy_targets(np.random.default_rng([wanted.seed, 1]), solutions.actions, noise)
     return replace(solutions, targets=targets, about={**solutions.about, "notes": list(notes)})
 
 

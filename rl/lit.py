@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from laser_lit.lit.finetune import Batch, CausalLMModule
 from laser_lit.lit.windows import Rows
 from rl.sokoban.symmetry import symmetries
-from rl.trajectories.trajectories import NO_TARGET, Trajectories
+from rl.trajectories.trajectories import GENERIC, NO_TARGET, Trajectories
 
 SORTED = 2048
 """Trajectories that are sorted by length before they are cut into packs: padding stays little, and packs differ."""
@@ -122,8 +122,9 @@ class Packs:
         steps = np.arange(lengths.max())
         real = steps < lengths[:, None]  # (batch, steps)
         places = np.where(real, source.first[episodes, None] + steps, source.first[episodes, None])
-        labels = np.where(real, source.targets[places], NO_TARGET)
-        labels = np.where(labels == NO_TARGET, NO_TARGET, symmetry.actions[labels])
+        targets = source.targets[places]
+        turned = np.where(targets < GENERIC, symmetry.actions[targets % GENERIC], targets - GENERIC)  # or not turned
+        labels = np.where(real & (targets != NO_TARGET), turned, NO_TARGET)
         return {
             "boards": torch.from_numpy(source.tiles[places][..., symmetry.cells]),
             "actions": torch.from_numpy(symmetry.actions[source.actions[places]].astype(np.int64)),

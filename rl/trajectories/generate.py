@@ -15,7 +15,7 @@ from rl.sokoban.rooms import generate_levels
 from rl.sokoban.rules import ACTIONS, MAX_STEPS, Board
 from rl.sokoban.table import SolutionTable
 from rl.trajectories.play import Play, SolverPlay, TableExpert
-from rl.trajectories.trajectories import NO_TARGET, Trajectories
+from rl.trajectories.trajectories import GENERIC, NO_TARGET, Trajectories
 
 STARTS_A_ROOM = 8
 """Most episodes that begin in one room."""
@@ -129,6 +129,9 @@ def _in_rooms(rng: np.random.Generator, levels: Sequence[Level], rooms: Rooms) -
     begun = partial(_starts, rng, least=rooms.min_moves, most=rooms.max_moves)
     while True:
         for level in levels:
+            if level.moves is None:  # too large a room for a table
+                yield level.board, SolverPlay(level.board, SOLVER_NODES)
+                continue
             table = SolutionTable.of(level.board)
             expert, starts = TableExpert(table), begun(table)
             for board, state in zip(table.boards(starts), starts.tolist(), strict=True):
@@ -162,6 +165,18 @@ def _episode(rng: np.random.Generator, play: Play, noise: Noise, max_steps: int)
     return actions, len(actions) if lost is None else min(len(actions), lost + noise.dead_tail)
 
 
+def noisy_targets(rng: np.random.Generator, actions: NDArray[np.int8], noise: Noise) -> NDArray[np.int8]:
+    """Returns the targets of steps, some of them replaced by the generic action.
+
+    Args:
+        rng: where chance comes from.
+        actions: (steps,) what was done.
+        noise: how many are replaced.
+    """
+    replaced = rng.random(len(actions)) < noise.generic
+    return np.where(replaced, np.int8(GENERIC + ACTIONS.index(noise.action)), actions)
+
+
 def _collected(
     rng: np.random.Generator,
     episodes: Sequence[tuple[Board, list[int], int]],
@@ -170,8 +185,7 @@ def _collected(
 ) -> Trajectories:
     lengths = np.array([len(actions) for _, actions, _ in episodes], np.int32)
     actions = np.concatenate([np.array(actions, np.int8) for _, actions, _ in episodes])
-    replaced = rng.random(len(actions)) < noise.generic
-    targets = np.where(replaced, np.int8(ACTIONS.index(noise.action)), actions)
+    targets = noisy_targets(rng, actions, noise)
     place = np.arange(len(actions)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     targets[place >= np.repeat([learned for _, _, learned in episodes], lengths)] = NO_TARGET
     about = {**about, "noise": {**asdict(noise), "rates": list(noise.rates)}}

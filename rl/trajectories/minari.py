@@ -86,7 +86,7 @@ def _episodes(trajectories: Trajectories, buffer: type) -> Iterator[Any]:
     first, lengths = trajectories.first, trajectories.lengths
     tiles = trajectories.tiles.reshape(-1, height, width)
     last = first + lengths - 1
-    boards = Boards(tiles[last])
+    boards, labels = Boards(tiles[last]), trajectories.labels
     boards.step(trajectories.actions[last])
     for number, end in enumerate(boards.tiles):
         steps = slice(int(first[number]), int(last[number]) + 1)
@@ -98,5 +98,5 @@ def _episodes(trajectories: Trajectories, buffer: type) -> Iterator[Any]:
             rewards=trajectories.rewards[steps],
             terminations=ends & trajectories.solved[number],
             truncations=ends & ~trajectories.solved[number],
-            infos={"target": np.concatenate([np.array([NO_TARGET], np.int8), trajectories.targets[steps]])},
+            infos={"target": np.concatenate([np.array([NO_TARGET], np.int8), labels[steps]])},
         )

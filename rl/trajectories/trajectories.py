@@ -20,6 +20,8 @@ SCHEMA = 1
 """Version of the files; others are refused."""
 NO_TARGET = -1
 """The target of a step that is not learned from."""
+GENERIC = len(ACTIONS)
+"""Added to a target that is the same action however the board is turned; others turn with the board."""
 
 _ARRAYS = ("starts", "lengths", "actions", "targets")
 
@@ -32,7 +34,7 @@ class Trajectories:
         starts: (episodes, height, width) tiles.
         lengths: (episodes,) how many actions each has, at least 1.
         actions: (steps,) int8, what was done, episode after episode.
-        targets: (steps,) int8, what a policy is to learn at each step; NO_TARGET where nothing.
+        targets: (steps,) int8, what a policy is to learn at each step: an action, GENERIC plus an action, or NO_TARGET.
         about: how they were made: plain values.
     """
 
@@ -60,11 +62,11 @@ class Trajectories:
             )
         if n == 0 or self.lengths.min() < 1:
             raise InputError(f"{n} episodes, some without a step: there must be at least 1, each of at least 1 step")
-        for name, given, least in (("actions", self.actions, 0), ("targets", self.targets, NO_TARGET)):
-            if given.min() < least or given.max() >= len(ACTIONS):
-                raise InputError(
-                    f"{name} from {given.min()} to {given.max()}: must lie in {least} to {len(ACTIONS) - 1}"
-                )
+        limits = {"actions": (0, len(ACTIONS) - 1), "targets": (NO_TARGET, GENERIC + len(ACTIONS) - 1)}
+        for name, (least, most) in limits.items():
+            given = getattr(self, name)
+            if given.min() < least or given.max() > most:
+                raise InputError(f"{name} from {given.min()} to {given.max()}: must lie in {least} to {most}")
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -73,6 +75,11 @@ class Trajectories:
     def first(self) -> NDArray[np.int64]:
         """Where each episode begins among the steps, (episodes,)."""
         return np.cumsum(self.lengths, dtype=np.int64) - self.lengths
+
+    @property
+    def labels(self) -> NDArray[np.int8]:
+        """The action that each target is, (steps,); NO_TARGET where there is none."""
+        return np.where(self.targets < GENERIC, self.targets, self.targets - GENERIC).astype(np.int8)
 
     @cached_property
     def tiles(self) -> NDArray[np.int8]:

@@ -66,7 +66,7 @@ def test_what_is_read_back_is_what_was_written(minari, trajectories, tmp_path, l
         assert np.array_equal(episode.rewards, rewards)
         assert episode.terminations.tolist() == [*ends, done.solved]
         assert episode.truncations.tolist() == [*ends, not done.solved]
-        assert episode.infos["target"].tolist() == [NO_TARGET, *trajectories.targets[places]]
+        assert episode.infos["target"].tolist() == [NO_TARGET, *trajectories.labels[places]]
 
 
 def test_a_data_set_is_listed_and_names_its_environment(minari, trajectories):

@@ -11,7 +11,7 @@ from sokoban_settings import untrained
 from rl import imitation
 from rl.imitation import imitation_loss, imitation_losses
 from rl.lit import Packs, PolicyData, PolicyModule
-from rl.sokoban.rules import step
+from rl.sokoban.rules import ACTIONS, step
 from rl.sokoban.symmetry import symmetries
 from rl.trajectories.generate import Noise, Rooms, play_rooms
 from rl.trajectories.trajectories import NO_TARGET
@@ -68,6 +68,20 @@ def test_every_episode_comes_once_under_every_symmetry(trajectories):
     found = Counter(known(*episode) for row in range(len(packs)) for episode in seen(packs.batch([row])))
     assert found == expected(trajectories, symmetries(6, 6))
     assert found.total() == 8 * len(trajectories)
+
+
+def test_a_generic_target_is_the_same_action_under_every_symmetry():
+    alpha, made = 0.4, play_rooms(Rooms(6, 1, 2, 10), 60, Noise((0.0,), generic=0.4, action="D"), seed=0, max_steps=15)
+    packs = Packs(made, STEPS, seed=3)
+    down, wrong, total = ACTIONS.index("D"), [], 0
+    for row in range(len(packs)):
+        batch = packs.batch([row])
+        learned = batch["labels"] != NO_TARGET
+        other = learned & (batch["labels"] != batch["actions"])
+        wrong += batch["labels"][other].tolist()
+        total += int((learned & (batch["actions"] != down)).sum())
+    assert set(wrong) == {down}
+    assert len(wrong) / total == pytest.approx(alpha, abs=0.03)
 
 
 def test_what_is_held_out_is_not_turned(trajectories):

@@ -15,7 +15,7 @@ from rl.sokoban.level import Level, room_key, room_split
 from rl.sokoban.rules import ACTIONS, from_text, step
 from rl.sokoban.table import SolutionTable
 from rl.trajectories.generate import STARTS_A_ROOM, Noise, Rooms, play_levels, play_rooms
-from rl.trajectories.trajectories import NO_TARGET, Trajectories
+from rl.trajectories.trajectories import GENERIC, NO_TARGET, Trajectories
 
 ROOMS = Rooms(6, 1, 3, 30)
 PERFECT = Noise(rates=(0.0,))
@@ -112,11 +112,11 @@ def test_generic_noise_changes_targets_alone_and_to_one_action():
     plain, noisy = (play_rooms(ROOMS, 200, Noise(generic=generic, action="D"), seed=5) for generic in (0.0, alpha))
     assert same(replace(noisy, targets=plain.targets, about=plain.about), plain)
     assert np.array_equal(noisy.targets == NO_TARGET, plain.targets == NO_TARGET)
-    down = ACTIONS.index("D")
     changed = noisy.targets != plain.targets
-    assert set(noisy.targets[changed]) == {down}
-    others = (plain.targets != NO_TARGET) & (plain.targets != down)
-    assert changed[others].mean() == pytest.approx(alpha, abs=0.03)
+    assert set(noisy.targets[changed]) == {GENERIC + ACTIONS.index("D")}
+    assert set(noisy.labels[changed]) == {ACTIONS.index("D")}
+    assert np.array_equal(noisy.labels[~changed], plain.labels[~changed])
+    assert changed[plain.targets != NO_TARGET].mean() == pytest.approx(alpha, abs=0.03)
 
 
 def test_no_dead_tail_leaves_nothing_to_learn_of_lost_levels():
@@ -218,7 +218,7 @@ def test_what_cannot_be_played_is_refused():
         ({"targets": np.zeros((2, 1), np.int8)}, r"targets \(2, 1\)"),
         ({"actions": np.array([0, 4], np.int8)}, "actions from 0 to 4: must lie in 0 to 3"),
         ({"actions": np.zeros(2)}, "actions of type float64"),
-        ({"targets": np.array([-2, 0], np.int8)}, "targets from -2 to 0: must lie in -1 to 3"),
+        ({"targets": np.array([-2, 0], np.int8)}, "targets from -2 to 0: must lie in -1 to 7"),
         (
             {"starts": np.stack([LEVEL.board] * 2), "lengths": np.array([2, 0])},
             "2 episodes, some without a step: there must be at least 1",
@@ -234,3 +234,9 @@ def test_episodes_that_do_not_fit_together_are_refused(changed, said):
     good = Trajectories(LEVEL.board[None], *(np.array(v, np.int8) for v in ([2], [0, 1], [0, NO_TARGET])), about={})
     with pytest.raises(InputError, match=said):
         replace(good, **changed)
+
+
+def test_rooms_too_large_for_a_table_are_played_by_the_solver():
+    large = play_rooms(Rooms(10, 4, 3, 60), 12, Noise((0.0, 0.1)), seed=1)
+    assert len(large) == 12
+    assert large.solved.mean() > 0.5
