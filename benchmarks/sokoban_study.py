@@ -11,8 +11,8 @@ short.
 uniform  each episode plays without noise or takes any action instead of the best one with the given probability
 generic  the best actions are played, but the target of a step is "up" with the given probability
 
-All training seeds of a level are told the same rooms, so that intervals over seeds are about these rooms. A run in which
-no edit beat the base on validation has "none" for an edit, and no difference.
+All training seeds are tested on the same rooms, so that intervals over seeds are about these rooms. A run in which no
+edit beat the base on validation has "none" for an edit, and no difference.
 
 Beside LASER stands the simplest remedy, tuned on the same validation rooms: a constant taken from the logit of "up".
 The last line is one JSON object.

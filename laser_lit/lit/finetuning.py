@@ -51,6 +51,7 @@ class Finetuning:
         group: config group of the settings, for errors.
         module: what has the loss.
         measure: further numbers by name, of the model in eval mode, where the loss of what is held out is looked at.
+        relief: what to do where memory is out; None where the settings are those of FinetuneConfig.
     """
 
     settings: FinetuneConfig
@@ -60,6 +61,7 @@ class Finetuning:
     group: str = "finetune"
     module: type[CausalLMModule] = CausalLMModule
     measure: Callable[[nn.Module], dict[str, float]] | None = None
+    relief: str | None = None
 
     def fit(
         self,
@@ -96,11 +98,17 @@ class Finetuning:
                 raise SystemExit(128 + signal.SIGTERM) from stop  # Lightning would leave with 0, as if it had ended
             except torch.OutOfMemoryError as error:
                 raise InputError(
-                    f"{self.group}.batch_size {self.settings.batch_size}: {lightning.strategy.root_device} is out of "
-                    f"memory; give less (and more {self.group}.accumulate), {self.group}.gradient_checkpointing=true, "
-                    f"or {self.group}.precision=bf16-true"
+                    f"{lightning.strategy.root_device} is out of memory; {self.relief or self._relief}"
                 ) from error
         return curve.rows
+
+    @property
+    def _relief(self) -> str:
+        group, size = self.group, self.settings.batch_size
+        return (
+            f"give less than {group}.batch_size {size} (and more {group}.accumulate), "
+            f"{group}.gradient_checkpointing=true, or {group}.precision=bf16-true"
+        )
 
     def _curve(self, loggers: Sequence[Logger]) -> LearningCurve:
         settings = self.settings

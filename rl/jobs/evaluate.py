@@ -59,7 +59,7 @@ def _refuse_language(config: DictConfig) -> None:
     for name, value in given.items():
         if value:
             raise InputError(f"{name}={value}: task=sokoban has no text; leave it out")
-    if config.model.name == MODEL and config.model.dtype not in ("auto", "float32"):
+    if config.model.name in (MODEL, "local") and config.model.dtype not in ("auto", "float32"):
         raise InputError(f"model.dtype={config.model.dtype}: policies are scored in float32; leave it out")
     if config.controls:
         raise InputError(f"controls=true: {NO_LOGITS}; leave it out")

@@ -58,6 +58,11 @@ def train(config: DictConfig) -> float:
     """
     check_policy_config(config)
     _check_model(config)
+    if config.policy.target_return is not None:
+        raise InputError(
+            f"policy.target_return={config.policy.target_return}: a training chooses it on validation; leave it out, "
+            "and give it to evaluate.py"
+        )
     check_folders(config, GROUP)
     check_devices(config, GROUP)
     return _train(config)
@@ -147,6 +152,7 @@ def _train(config: DictConfig) -> float:
         GROUP,
         PolicyModule,
         lambda model: {SOLVED: _solve_rate(model, validation)},
+        f"give less than policy.batch_steps {settings.batch_steps}, or policy.precision=bf16-mixed",
     )
 
     def fit(loggers: Sequence[Logger] = ()) -> Curve:
@@ -155,7 +161,8 @@ def _train(config: DictConfig) -> float:
 
     def lead(loggers: Sequence[Logger]) -> Record:
         curve = fit(loggers)
-        tuned = tuned_return(policy.eval(), validation)
+        with one_thread():
+            tuned = tuned_return(policy.eval(), validation)
         policy.config.target_return = tuned.chosen
         return policy_record(policy, learned, validation, curve, tuned, config)
 

@@ -199,7 +199,7 @@ def test_a_training_leaves_its_curve_and_is_not_repeated(train, command, monkeyp
 def test_other_settings_are_another_training(train):
     line = ("task=sokoban", *ROOMS, *FEW, *QUICK)
     paths = set()
-    for changed in ("policy.seed=0", "policy.seed=1", "data.trajectories.generic=0.5", "policy.target_return=3"):
+    for changed in ("policy.seed=0", "policy.seed=1", "data.trajectories.generic=0.5", "policy.save_every=3"):
         assert train(*line, changed, "hydra.run.dir=run").code == 0
         paths.add(json.loads(Path("run/training.json").read_text())["path"])
-    assert len(paths) == 3  # what it is asked for changes no training
+    assert len(paths) == 3  # how often it is looked at changes no training
