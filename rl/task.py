@@ -17,6 +17,7 @@ from laser_lit.models.content import content_hash
 from laser_lit.models.finite import refuse_not_finite
 from laser_lit.models.matrices import MatrixMap, find_matrices
 from laser_lit.reft.adapter import Adapter
+from laser_lit.results.stats import bootstrap_ci
 from laser_lit.scoring.controls import AnswerLogits
 from rl.data import SolvedLevels, solved_levels
 from rl.decision_transformer import Policy
@@ -93,14 +94,19 @@ class SokobanTask:
     def metrics(self, table: pd.DataFrame) -> dict[str, Any]:
         """Returns the share of levels solved and more.
 
-        - accuracy: share of levels solved. log_loss: mean over levels, nats an action.
+        - accuracy: share of levels solved; accuracy_low, accuracy_high: its 95 % interval, bootstrap over rooms.
+        - log_loss: mean over levels, nats an action.
         - return: mean. steps_over_optimal: mean over solved levels of steps beyond the shortest solution's; None where
           none is solved or the shortest is not known.
         - n, n_groups: levels, rooms.
         """
+        solved = table["correct"].astype(float).to_numpy()
+        low, high = bootstrap_ci(solved, table["group"].to_numpy(), seed=self._config.seed) or (None, None)
         over = (table["steps"] - table["optimal_steps"])[table["correct"].astype(bool)].astype(float)
         return {
-            "accuracy": float(table["correct"].astype(bool).mean()),
+            "accuracy": float(solved.mean()),
+            "accuracy_low": low,
+            "accuracy_high": high,
             "log_loss": float(table["log_loss"].mean()),
             "return": float(table["return"].mean()),
             "steps_over_optimal": None if over.empty or over.isna().any() else float(over.mean()),

@@ -32,6 +32,8 @@ class Metric:
 
 METRICS = (
     Metric("accuracy", "accuracy", True, 1),
+    Metric("accuracy_low", "  95 % from", True, 0),
+    Metric("accuracy_high", "  to", True, 0),
     Metric("balanced_accuracy", "balanced accuracy", True, 1, main=False),
     Metric("all_paraphrases", "all of a group right", True, 1),
     Metric("top5", "answer in top 5", True, 1, main=False),

@@ -59,6 +59,9 @@ def test_a_row_says_what_became_of_a_level(task):
 def test_metrics_come_from_the_table(task):
     table = task.score(None, "validation")
     metrics = task.metrics(table)
+    low, high = metrics.pop("accuracy_low"), metrics.pop("accuracy_high")
+    assert 0 <= low <= metrics["accuracy"] <= high <= 1
+    assert low < high
     solved = table[table["correct"]]
     assert metrics == {
         "accuracy": len(solved) / 40,
