@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from omegaconf import DictConfig
 from torch import Tensor
 
@@ -101,7 +103,7 @@ class SokobanTask:
         - n, n_groups: levels, rooms.
         """
         solved = table["correct"].astype(float).to_numpy()
-        low, high = bootstrap_ci(solved, table["group"].to_numpy(), seed=self._config.seed) or (None, None)
+        low, high = _interval(solved, table["group"].to_numpy(), self._config.seed)
         over = (table["steps"] - table["optimal_steps"])[table["correct"].astype(bool)].astype(float)
         return {
             "accuracy": float(solved.mean()),
@@ -204,6 +206,15 @@ class SokobanScorer:
     def losses(self, rows: Sequence[int]) -> Iterator[Tensor]:
         """Yields differentiable scalars whose sum is the mean log loss of the rows."""
         return self._task.losses(self._split, rows)
+
+
+def _interval(solved: NDArray[np.float64], rooms: NDArray[Any], seed: int) -> tuple[float | None, float | None]:
+    """Returns the 95 % interval of a share: bootstrap over rooms, exact (Clopper and Pearson) where it is 0 or 1."""
+    n = len(np.unique(rooms))
+    if solved.all() or not solved.any():
+        beyond = 0.025 ** (1 / n)
+        return (beyond, 1.0) if solved.all() else (0.0, 1 - beyond)
+    return bootstrap_ci(solved, rooms, seed=seed) or (None, None)
 
 
 def _target_return(policy: Policy, asked: float | None) -> float:

@@ -105,8 +105,21 @@ def manifest_model(path: Path) -> str | None:
     Args:
         path: a YAML file that `read_manifest` takes.
     """
+    return _of_model(path, "id")
+
+
+def manifest_content(path: Path) -> str | None:
+    """Returns the hash of the weights that a manifest was made for; None where it does not say.
+
+    Args:
+        path: as in `manifest_model`.
+    """
+    return _of_model(path, "content")
+
+
+def _of_model(path: Path, name: str) -> str | None:
     model = _parsed(path).get("model")
-    return str(model["id"]) if isinstance(model, dict) and model.get("id") else None
+    return str(model[name]) if isinstance(model, dict) and model.get(name) else None
 
 
 def _entry(row: AppliedEdit, number: str) -> dict[str, Any]:

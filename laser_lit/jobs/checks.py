@@ -69,6 +69,10 @@ def check_model(config: DictConfig) -> None:
         InputError: see above.
     """
     check_quantization(config)
+    if config.data.levels is not None:
+        raise InputError(
+            f"model={config.model.name} data={config.data.name}: levels of Sokoban are played by task=sokoban; add it"
+        )
     if config.model.path is None and config.model.facts is None:
         raise InputError(
             f"model={config.model.name} needs model.path=DIR, a folder in transformers' format or a hub id"

@@ -143,6 +143,18 @@ def gain_lines(gain: Gain) -> dict[str, str]:
     return lines
 
 
+def split_gain(record: Record, result: SplitResult) -> dict[str, str]:
+    """Returns the gain of a split as `gain_lines`, without a verdict where a search chose the edit on it.
+
+    Args:
+        record: of the run.
+        result: the record's validation or test.
+    """
+    lines = {} if result.gain is None else gain_lines(result.gain)
+    chosen = record.search is not None and result is record.validation
+    return {name: "–" if chosen and name.strip() == "verdict" else text for name, text in lines.items()}
+
+
 def _verdict(gain: Gain) -> str:
     if gain.ci95 is None or gain.ci90 is None:
         return "–"

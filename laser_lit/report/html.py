@@ -14,7 +14,7 @@ from laser_lit.config_data import FactsConfig
 from laser_lit.errors import InputError
 from laser_lit.files import write_text_atomic
 from laser_lit.report.examples import LIMIT, examples_payload
-from laser_lit.report.findings import gain_lines, headline, notices, opened, remedies
+from laser_lit.report.findings import headline, notices, opened, remedies, split_gain
 from laser_lit.report.page import render_page
 from laser_lit.report.reft import answered, comparisons, reft_rows, rows_title
 from laser_lit.report.section import search_section
@@ -111,7 +111,7 @@ def _results(record: Record) -> list[dict[str, Any]]:
     """Returns the metrics and gains of each split, the reported one first."""
     splits = [("test", record.test), ("validation", record.validation)]
     return [
-        {"name": name, "changes": changes(result), "gain": gain_lines(result.gain) if result.gain else {}}
+        {"name": name, "changes": changes(result), "gain": split_gain(record, result)}
         for name, result in splits
         if result is not None
     ]

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from laser_lit.report.findings import gain_lines, headline, notices, opened, remedies
+from laser_lit.report.findings import headline, notices, opened, remedies, split_gain
 from laser_lit.report.reft import answered, comparisons, reft_rows, rows_title
 from laser_lit.report.search_table import search_tables
 from laser_lit.report.terminal import add_row, paragraph, plain_table
@@ -113,7 +113,7 @@ def _cells(change: Change | None, with_laser: bool) -> list[str | Text]:
 
 def _gain(record: Record) -> Table | None:
     results = [("validation", record.validation), ("test", record.test)]
-    lines = [(name, gain_lines(result.gain)) for name, result in results if result is not None and result.gain]
+    lines = [(name, split_gain(record, result)) for name, result in results if result is not None and result.gain]
     if not lines:
         return None
     table = plain_table("Gain of LASER over the base (+ is better)")

@@ -1,11 +1,15 @@
 """Scoring a policy under one stack, configured or searched for."""
 
+from dataclasses import replace
+from pathlib import Path
+
 from omegaconf import DictConfig
 
+from laser_lit.edits.manifest import manifest_content
 from laser_lit.errors import InputError
 from laser_lit.jobs.checks import check_job
 from laser_lit.jobs.evaluate import run_task
-from laser_lit.jobs.laser import configured_stack
+from laser_lit.jobs.laser import ConfiguredStack, configured_stack
 from laser_lit.lit.trainer import make_trainer
 from laser_lit.tasks.language import model_id
 from rl.data import solved_levels
@@ -36,7 +40,24 @@ def evaluate(config: DictConfig) -> float:
     if config.model.path is None:
         solved_levels(config.data, "test")  # too few of them are an error before a training of minutes, not after it
         config.model.path = str(ensure_policy(config))
-    return run_task(SokobanTask(config, load_policy(config.model.path), id), laser, config)
+    policy = load_policy(config.model.path)
+    if config.policy.target_return is not None and not policy.shape.conditioned:
+        raise InputError(
+            f"policy.target_return={config.policy.target_return}: this policy clones behaviour and is told no return; "
+            "leave it out"
+        )
+    task = SokobanTask(config, policy, id)
+    return run_task(task, None if laser is None else _with_its_policy(laser, task, config), config)
+
+
+def _with_its_policy(laser: ConfiguredStack, task: SokobanTask, config: DictConfig) -> ConfiguredStack:
+    """Returns the stack, with a note where it was saved by a run on another policy; all of them have one name."""
+    folder = config.laser["from"]
+    path = config.laser.path if folder is None else Path(folder) / "stack.yaml"
+    made_for = None if path is None else manifest_content(Path(path))
+    if made_for in (None, task.content()["model"]):
+        return laser
+    return replace(laser, notes=(*laser.notes, f"{path} was made for another policy than this one"))
 
 
 def _check_model(config: DictConfig) -> None:

@@ -103,6 +103,8 @@ def _check_model(config: DictConfig) -> None:
     if config.model.name != MODEL or config.model.path is not None:
         given = f"model.path={config.model.path}" if config.model.name == MODEL else f"model={config.model.name}"
         raise InputError(f"{given}: train.py task=sokoban trains a policy anew, from policy.seed on; leave it out")
+    if config.laser.name != "none":
+        raise InputError(f"laser={config.laser.name}: a policy trains unedited; leave it out")
     for name, value in (("reft.path", config.reft.path), ("model.quantization", config.model.quantization)):
         if value is not None:
             raise InputError(f"{name}={value}: a policy trains as it is; leave it out")

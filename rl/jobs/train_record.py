@@ -57,11 +57,14 @@ def print_policy(record: Record, *notes: str) -> None:
     data = record["data"]
     print_losses(record, f"[bold]{record['model']}[/bold] trained on {data['name']}", "nats an action")
     told = ", ".join(f"{target}: {share:.1%}" for target, share in record["validation_solved"].items())
+    if len(record["validation_solved"]) > 1:
+        solved = f", by target return: {told} (of {data['validation_levels']:,}; {record['target_return']} is kept)"
+    else:  # told no return
+        solved = f": {told.partition(': ')[2]} (of {data['validation_levels']:,})"
     print_notes(
         f"{record['steps']:,} optimizer steps on {data['trajectories']:,} trajectories with {data['steps']:,} steps to "
         f"learn from; {data['solved']:.1%} of them end solved",
-        f"validation levels solved, by target return: {told} (of {data['validation_levels']:,}; "
-        f"{record['target_return']} is kept)",
+        f"validation levels solved{solved}",
         *data["notes"],
         f"policy: {record['path']}",
         *notes,

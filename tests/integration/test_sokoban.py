@@ -11,6 +11,7 @@ import yaml
 from sokoban_settings import ROOMS, TRAINED, sokoban_config
 
 from laser_lit import main
+from laser_lit.errors import InputError
 from laser_lit.results.cells import read_cells
 from rl.decision_transformer import load_policy
 
@@ -128,6 +129,10 @@ def test_an_edit_is_applied_again_from_its_manifest(evaluate, typed):
     pd.testing.assert_frame_equal(first.predictions, again.predictions)
     assert first.record["config_hash"] == again.record["config_hash"]
     assert not first.predictions["base_log_loss"].equals(first.predictions["laser_log_loss"])
+    assert not again.record["warnings"]
+    other = ("task=sokoban", *ROOMS, *FEW, *QUICK, "policy.layers=2")
+    line = (*other, "laser=file", f"laser.path={first.folder / 'stack.yaml'}")
+    assert any("was made for another policy" in note for note in evaluate(*line).record["warnings"])
 
 
 def test_an_export_is_the_policy_under_its_edit(evaluate, typed, policy, tmp_path):
@@ -152,11 +157,14 @@ def test_every_kind_of_policy_is_trained_where_it_is_missing_and_edited(evaluate
     assert str(run.record["model"][name]).lower() == value
     assert not run.predictions["base_log_loss"].equals(run.predictions["laser_log_loss"])
     monkeypatch.setattr("rl.jobs.train._train", lambda *_: pytest.fail("trained again"))
-    other = evaluate(*line, "laser=none", "policy.target_return=-3", "paths.results=other")
+    asked = (*line, "laser=none", "policy.target_return=-3", "paths.results=other")
+    if kind == "conditioned=false":
+        with pytest.raises(InputError, match="is told no return"):
+            evaluate(*asked)
+        return
+    other = evaluate(*asked)
     assert run.predictions["base_log_loss"].equals(other.predictions["base_log_loss"])  # it is told the solution's
     assert other.record["model"]["target_return"] == -3
-    if kind == "conditioned=false":
-        assert run.predictions["base_prediction"].equals(other.predictions["base_prediction"])
 
 
 def test_a_named_folder_is_taken_for_the_training_that_it_is_of_alone(command, policy, monkeypatch):

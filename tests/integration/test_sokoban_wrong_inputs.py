@@ -39,6 +39,7 @@ EVALUATED = {
     "data.levels.size=11": ("size 11: rooms are generated with size 5 to 10",),
 }
 TRAINED = {
+    "laser=single laser.layer=1 laser.matrix=fc_in laser.rho=0.1": ("laser=single: a policy trains unedited",),
     "policy.target_return=5": ("policy.target_return=5.0: a training chooses it on validation", "evaluate.py"),
     "policy.layout=step": ("unknown policy.layout 'step'", "nearest: steps", "triples"),
     "policy.hidden=130": ("policy.hidden 130: must be a multiple of policy.heads 4",),

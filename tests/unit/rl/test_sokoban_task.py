@@ -72,6 +72,10 @@ def test_metrics_come_from_the_table(task):
         "n_groups": 40,
     }
     assert task.objective(table) == metrics["accuracy"]
+    none = task.metrics(table.assign(correct=False))
+    assert (none["accuracy_low"], none["accuracy_high"]) == (0, pytest.approx(1 - 0.025 ** (1 / 40)))
+    every = task.metrics(table.assign(correct=True))
+    assert (every["accuracy_low"], every["accuracy_high"]) == (pytest.approx(0.025 ** (1 / 40)), 1)
     assert task.metrics(table[~table["correct"]])["steps_over_optimal"] is None
     unknown = table.assign(optimal_steps=pd.array([None] * len(table), dtype="Int64"))
     assert task.metrics(unknown)["steps_over_optimal"] is None
