@@ -17,7 +17,7 @@ from laser_lit.errors import InputError
 from laser_lit.files import cache_folder
 from rl.sokoban.level import Level, Split, read_levels, room_split
 from rl.sokoban.rooms import generate_levels
-from rl.sokoban.rules import ACTIONS
+from rl.sokoban.rules import ACTIONS, sized
 from rl.sokoban.table import SolutionTable
 from rl.trajectories.astar_solutions import ASTAR_FILES, ASTAR_ID, astar_trajectories, fetch_astar
 from rl.trajectories.generate import SOLVER_NODES, Noise, Rooms, noisy_targets, play_levels, play_rooms
@@ -160,7 +160,7 @@ def _read(config: DictConfig) -> list[Level]:
     levels = read_levels(Path(config.path))
     for level in levels:
         if level.board.shape != levels[0].board.shape:
-            one, other = (" × ".join(map(str, each.board.shape)) for each in (levels[0], level))
+            one, other = (sized(each.board.shape) for each in (levels[0], level))
             raise InputError(
                 f"data.path={config.path}: {levels[0].name} has {one} cells and {level.name} has {other}; a policy "
                 "plays levels of one size, so put each size into a file of its own"

@@ -11,7 +11,7 @@ from torch import Tensor
 from laser_lit.errors import InputError
 from rl.decision_transformer import NO_ACTION, Policy
 from rl.sokoban.boards import Boards
-from rl.sokoban.rules import Board, to_letters
+from rl.sokoban.rules import Board, sized, to_letters
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _check(policy: Policy, boards: Sequence[Board] | NDArray[np.int8], limit: in
     if limit > shape.max_steps:
         raise InputError(f"episodes of {limit} steps: the policy was trained on at most {shape.max_steps}")
     if len(boards) == 0 or np.shape(boards[0]) != (shape.height, shape.width):
-        given = " × ".join(map(str, np.shape(boards[0]))) if len(boards) else "none"
+        given = sized(np.shape(boards[0])) if len(boards) else "none"
         raise InputError(f"the policy plays boards of {shape.height} × {shape.width}; given {given}")
 
 

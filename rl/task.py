@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from torch import Tensor
@@ -14,7 +13,7 @@ from torch import Tensor
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
 from laser_lit.linalg.cache import FactorCache
-from laser_lit.lit.trainer import make_trainer
+from laser_lit.lit.trainer import device_name, make_trainer
 from laser_lit.models.content import content_hash
 from laser_lit.models.finite import refuse_not_finite
 from laser_lit.models.matrices import MatrixMap, find_matrices
@@ -51,7 +50,7 @@ class SokobanTask:
         self.matrices: MatrixMap = find_matrices(policy)
         refuse_not_finite(policy)
         self.id = id
-        self.device = _device(policy.device)
+        self.device = device_name(policy.device)
         self.levels: dict[str, SolvedLevels] = {
             "validation": solved_levels(config.data, "validation"),
             "test": solved_levels(config.data, "test"),
@@ -240,7 +239,3 @@ def _check(policy: Policy, levels: SolvedLevels, max_steps: int) -> None:
             f"data.levels.max_steps {max_steps}: the policy was trained on episodes of at most {shape.max_steps} "
             f"steps; set data.levels.max_steps={shape.max_steps}, or train another policy"
         )
-
-
-def _device(device: torch.device) -> str:
-    return f"{device.type} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type

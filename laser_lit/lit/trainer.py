@@ -24,6 +24,11 @@ class LabelledProgressBar(RichProgressBar):
         return self.label
 
 
+def device_name(device: torch.device) -> str:
+    """Returns a device in words: "cpu", or "cuda (NVIDIA H200)"."""
+    return f"{device.type} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+
+
 def make_trainer(config: TrainerConfig, callbacks: list[Callback] | None = None, **options: Any) -> Trainer:
     """Returns a Trainer that writes nothing by itself.
 

@@ -24,7 +24,7 @@ from laser_lit.edits.callback import LaserCallback
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.lit.evaluate import EvaluationModule
-from laser_lit.lit.trainer import LabelledProgressBar, make_trainer
+from laser_lit.lit.trainer import LabelledProgressBar, device_name, make_trainer
 from laser_lit.models.content import content_hash
 from laser_lit.models.finite import refuse_not_finite
 from laser_lit.models.load import load_model
@@ -78,7 +78,7 @@ class LanguageTask:
         self._module = EvaluationModule(self.model)
         self.id = model_id(config.model)
         self.processes, self.writes = self.trainer.world_size, self.trainer.is_global_zero
-        self.device = _device(self.trainer)
+        self.device = device_name(self.trainer.strategy.root_device)
 
     def on(self, config: DictConfig, examples: ExampleSet | TextSet) -> "LanguageTask":
         """Returns the task on other data (arguments as in the constructor), with this one's model and trainer."""
@@ -293,8 +293,3 @@ def model_id(model: Any) -> str:
         return str(model["name"])
     path = Path(model["path"])
     return path.resolve().name if path.exists() else str(model["path"])
-
-
-def _device(trainer: Trainer) -> str:
-    device = trainer.strategy.root_device
-    return f"{device.type} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type

@@ -65,7 +65,7 @@ def train(config: DictConfig) -> float:
         )
     check_folders(config, GROUP)
     check_devices(config, GROUP)
-    return _train(config)
+    return _train(config, _folder(config))
 
 
 def ensure_policy(config: DictConfig) -> Path:
@@ -84,7 +84,7 @@ def ensure_policy(config: DictConfig) -> Path:
             own.logger.csv = own.logger.wandb = False
             own.paths.output = str(folder)
             if not (place / RECORD).is_file():
-                _train(own)
+                _train(own, folder)
     elif config.policy.path is not None:
         _check_trained(place, folder.name)
     return place
@@ -141,7 +141,7 @@ def _folder(config: DictConfig) -> Path:
     return cache_folder() / "models" / f"sokoban-{config_hash(content)}"
 
 
-def _train(config: DictConfig) -> float:
+def _train(config: DictConfig, folder: Path) -> float:
     settings: PolicyConfig = OmegaConf.to_object(config.policy)  # type: ignore[assignment]
     validation, learned = solved_levels(config.data, "validation"), trajectories(config.data)
     policy = _new_policy(settings, learned, config.data.levels.max_steps)
@@ -150,7 +150,7 @@ def _train(config: DictConfig) -> float:
         _finetuning(settings),
         data,
         settings.seed,
-        _folder(config) / CHECKPOINT,
+        folder / CHECKPOINT,
         GROUP,
         PolicyModule,
         lambda model: {SOLVED: _solve_rate(model, validation)},

@@ -19,6 +19,7 @@ from rl.sokoban.rules import (
     TILES,
     Board,
     from_text,
+    sized,
     step,
     without_movables,
 )
@@ -163,7 +164,7 @@ class Boards:
         """
         given = _shape_of(boards)
         if given != self.shape:
-            raise InputError(f"boards of {_sized(given)} among boards of {_sized(self.shape)}: they have one size")
+            raise InputError(f"boards of {sized(given)} among boards of {sized(self.shape)}: they have one size")
         tiles = np.asarray(boards, np.int8)
         place, self._on[rows], self._boxes[rows] = _found(tiles)
         self._tiles[rows] = tiles
@@ -181,10 +182,6 @@ def _shape_of(boards: Sequence[Board] | NDArray[np.int8]) -> tuple[int, ...]:
     """Returns the shape that all boards have, of which there is one at least."""
     shapes = {boards.shape[1:]} if isinstance(boards, np.ndarray) and len(boards) else set(map(np.shape, boards))
     if len(shapes) != 1:
-        given = ", ".join(map(_sized, sorted(shapes))) or "none"
+        given = ", ".join(map(sized, sorted(shapes))) or "none"
         raise InputError(f"boards that are stepped together have one size; given {given}")
     return shapes.pop()
-
-
-def _sized(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape))

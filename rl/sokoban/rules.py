@@ -140,6 +140,11 @@ def from_text(text: str) -> Board:
     return board
 
 
+def sized(shape: tuple[int, ...]) -> str:
+    """Returns the shape of a board in words, as in "7 × 7"."""
+    return " × ".join(map(str, shape))
+
+
 def to_letters(actions: NDArray[np.integer] | list[int]) -> str:
     """Returns actions as a string of letters."""
     return "".join(ACTIONS[action] for action in actions)

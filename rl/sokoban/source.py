@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from laser_lit.errors import InputError
 from rl.sokoban.level import Level, read_levels
 from rl.sokoban.rooms import BOXES, SIZES, generate_level
-from rl.sokoban.rules import Board, check_board
+from rl.sokoban.rules import Board, check_board, sized
 
 Levels = str | Path | Sequence[Level | Board] | NDArray[np.int8]
 """A file or folder of levels, levels, or boards (n, height, width)."""
@@ -115,7 +115,7 @@ def level_source(levels: Levels | None, size: int, boxes: int) -> LevelSource:
 def _fitting(level: Any, shape: tuple[int, int]) -> Board:
     board = _board_of(level, "level")
     if board.shape != shape:
-        given, allowed = (" × ".join(map(str, each)) for each in (board.shape, shape))
+        given, allowed = sized(board.shape), sized(shape)
         raise InputError(f"level of {given} tiles: this environment's boards have {allowed}; make one of that size")
     return board
 

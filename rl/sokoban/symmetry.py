@@ -1,6 +1,7 @@
 """The rotations and reflections under which Sokoban stays Sokoban."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ class Symmetry:
     actions: NDArray[np.int8]
 
 
+@lru_cache(maxsize=8)
 def symmetries(height: int, width: int) -> list[Symmetry]:
     """Returns the maps, the identity first: eight of a square board, four of any other.
 

@@ -71,7 +71,7 @@ class Trajectories:
     def __len__(self) -> int:
         return len(self.starts)
 
-    @property
+    @cached_property
     def first(self) -> NDArray[np.int64]:
         """Where each episode begins among the steps, (episodes,)."""
         return np.cumsum(self.lengths, dtype=np.int64) - self.lengths
