@@ -8,6 +8,8 @@ import xxhash
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
+from laser_lit.config_analysis import AnalysisConfig
+from laser_lit.config_compare import CompareConfig
 from laser_lit.config_data import DataConfig
 from laser_lit.config_export import ExportConfig
 from laser_lit.config_finetune import FinetuneConfig
@@ -188,6 +190,7 @@ class EvaluateConfig:
     data: DataConfig = field(default_factory=DataConfig)
     laser: LaserConfig = field(default_factory=LaserConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
+    analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
@@ -196,6 +199,7 @@ class EvaluateConfig:
     export: ExportConfig = field(default_factory=ExportConfig)
     reft: ReftConfig = field(default_factory=ReftConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
+    compare: CompareConfig = field(default_factory=CompareConfig)
     scoring: str = "strict"
     split: str = "group"
     seed: int = 0

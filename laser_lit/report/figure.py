@@ -1,7 +1,10 @@
 """A figure in Plotly's terms, with colours that the page fills in: it follows the reader's light or dark theme."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from plotly.offline import get_plotlyjs
 
 LIGHT = {
     **{"--paper": "#fdfcfa", "--ink": "#22252a", "--quiet": "#5d636c", "--line": "#ddd9d2", "--soft": "#f4f1ec"},
@@ -37,6 +40,18 @@ class Figure:
         layout = {**self.layout, "title": {"text": self.title}, "margin": {}}
         themed: dict[str, Any] = _filled({"data": self.data, "layout": layout})
         return themed
+
+
+def drawing(figures: Sequence[Figure]) -> dict[str, Any] | None:
+    """Returns what a page draws its figures from: figures (by name) and Plotly's library; None without figures.
+
+    Args:
+        figures: all of the page; no two have the same name.
+    """
+    if not figures:
+        return None
+    drawn = {figure.name: {"data": figure.data, "layout": figure.layout} for figure in figures}
+    return {"figures": drawn, "library": get_plotlyjs()}
 
 
 def _filled(entry: Any) -> Any:

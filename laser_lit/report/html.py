@@ -14,10 +14,12 @@ from laser_lit.config_data import FactsConfig
 from laser_lit.errors import InputError
 from laser_lit.files import write_text_atomic
 from laser_lit.report.examples import LIMIT, examples_payload
+from laser_lit.report.figure import drawing
 from laser_lit.report.findings import headline, notices, opened, remedies, split_gain
 from laser_lit.report.page import render_page
 from laser_lit.report.reft import answered, comparisons, reft_rows, rows_title
-from laser_lit.report.section import search_section
+from laser_lit.report.search_section import search_section
+from laser_lit.report.sections.every import sections
 from laser_lit.report.strips import Strip, strips
 from laser_lit.report.task_report import TaskSection, task_report
 from laser_lit.report.variants import variants
@@ -48,6 +50,8 @@ def render_html(
         cells: as from `read_cells`; None for a run without a search.
     """
     own, fixed_width, missing = _of_task(record, predictions)
+    search, more = search_section(record, cells), sections(record, predictions)
+    figures = [*(search["figures"] if search else ()), *(figure for section in more for figure in section.figures)]
     return render_page(
         "report.html.j2",
         record=record,
@@ -63,7 +67,9 @@ def render_html(
         rows_title=rows_title(rows),
         comparisons=comparisons(record),
         answered=answered(record),
-        search=search_section(record, cells),
+        search=search,
+        sections=more,
+        drawing=drawing(figures),
         examples={**examples_payload(predictions, limit), "fixed_width": fixed_width},
         command=_command(record),
         source=json.dumps((record.config.get("model") or {}).get("path") or record.model["id"], ensure_ascii=False),

@@ -8,9 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from plotly.offline import get_plotlyjs
-
-from laser_lit.report.figure import DOTTED, Figure, layout, line
+from laser_lit.report.figure import DOTTED, Figure, drawing, layout, line
 from laser_lit.report.findings import what_it_is
 from laser_lit.report.reft import answered
 from laser_lit.report.search import chosen_edits
@@ -71,8 +69,8 @@ class Comparison:
 def parameters_section(folder: Path, runs: Sequence[Path]) -> dict[str, Any] | None:
     """Returns what the template shows of adapters; None where no two runs have one of the same base and examples.
 
-    Entries: parts (figure, rows as from `lines`, score (heading) and unit of each comparison), data (for the page's
-    script), library (Plotly's).
+    Entries: parts (figure, rows as from `lines`, score (heading) and unit of each comparison), drawing (as from
+    `drawing`).
 
     Args:
         folder: of all runs.
@@ -89,8 +87,7 @@ def parameters_section(folder: Path, runs: Sequence[Path]) -> dict[str, Any] | N
         {"figure": figure, "rows": lines(comparison), "score": _score(comparison), "unit": _unit(comparison)}
         for figure, comparison in zip(figures, found, strict=True)
     ]
-    drawn = {figure.name: {"data": figure.data, "layout": figure.layout} for figure in figures}
-    return {"parts": parts, "data": {"figures": drawn, "cells": None}, "library": get_plotlyjs()}
+    return {"parts": parts, "drawing": drawing(figures)}
 
 
 def compared(found: Sequence[tuple[str, Record]]) -> list[Comparison]:

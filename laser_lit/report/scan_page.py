@@ -1,12 +1,11 @@
 """scan.html: one file that shows a scan and needs nothing else."""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from plotly.offline import get_plotlyjs
 
 from laser_lit.files import write_text_atomic
+from laser_lit.report.figure import drawing
 from laser_lit.report.page import render_page
 from laser_lit.report.scan_figures import scan_figures
 from laser_lit.report.scan_summary import Kind, kinds, left_out, subject
@@ -35,10 +34,6 @@ def render_scan(table: pd.DataFrame, name: str) -> str:
         name: of the model.
     """
     figures = scan_figures(table)
-    data: dict[str, Any] = {
-        "figures": {figure.name: {"data": figure.data, "layout": figure.layout} for figure in figures},
-        "cells": None,
-    }
     found: list[Kind] = kinds(table)
     return render_page(
         "scan.html.j2",
@@ -47,6 +42,5 @@ def render_scan(table: pd.DataFrame, name: str) -> str:
         kinds=found,
         figures=figures,
         left_out=left_out(table),
-        data=data,
-        library=get_plotlyjs() if figures else "",
+        drawing=drawing(figures),
     )

@@ -12,6 +12,7 @@ import numpy as np
 from laser_lit.config import SCHEMA
 from laser_lit.errors import InputError
 from laser_lit.files import write_text_atomic
+from laser_lit.results.analyses import Analyses
 from laser_lit.results.compare import Gain
 from laser_lit.results.reft_result import ReftResult
 from laser_lit.results.search_record import SearchRecord
@@ -120,6 +121,7 @@ class Record:
         search: how they were chosen; None where no search ran.
         reft: interventions or a LoRA, with and without the edits; None where none were evaluated.
         controls: simpler remedies beside LASER.
+        analyses: why the edits do what they do.
         test_opened: how often the test split of this model and data has been scored so far; None when not counted.
         device: where it ran, such as "cpu" or "cuda (NVIDIA H200)".
         seed: of split and resampling.
@@ -142,6 +144,7 @@ class Record:
     search: SearchRecord | None = None
     reft: ReftResult | None = None
     controls: tuple[Control, ...] = ()
+    analyses: Analyses = field(default_factory=Analyses)
     test_opened: int | None = None
     device: str = "cpu"
     seed: int = 0
@@ -180,11 +183,24 @@ _ORDER = (
         "search",
         "reft",
         "controls",
+        "analyses",
         "warnings",
     ),
     *("test_opened", "device", "seed", "seconds", "versions", "git", "config", "config_hash"),
 )
-_NESTED = {"edits", "base", "laser", "gain", "validation", "stack", "search", "reft", "controls", "warnings"}
+_NESTED = {
+    "edits",
+    "base",
+    "laser",
+    "gain",
+    "validation",
+    "stack",
+    "search",
+    "reft",
+    "controls",
+    "analyses",
+    "warnings",
+}
 
 
 def _order(name: str) -> int:
@@ -273,6 +289,7 @@ def _build(content: Mapping[str, Any]) -> Record:
         search=None if search is None else _known(SearchRecord, search),
         reft=None if reft is None else ReftResult.of(reft),
         controls=tuple(_known(Control, control) for control in content["controls"]),
+        analyses=Analyses.of(content.get("analyses") or {}),
         warnings=tuple(content["warnings"]),
         **{name: content[name] for name in plain},
     )

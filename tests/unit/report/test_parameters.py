@@ -127,8 +127,8 @@ def test_what_the_records_say_is_escaped_on_the_page_and_in_the_figure(record: R
     assert bad not in page
     assert "<i>1" not in page
     assert "&lt;/script&gt;&lt;b&gt;x&lt;/b&gt;" in page
-    data = json.loads(re.search(r'id="search-data">(.*?)</script>', page, re.S).group(1))
-    (trace,) = data["figures"]["parameters-0"]["data"]
+    data = json.loads(re.search(r'id="figure-data">(.*?)</script>', page, re.S).group(1))
+    (trace,) = data["parameters-0"]["data"]
     assert trace["x"] == [10, 20]
     assert "<b>" not in trace["name"] + "".join(trace["text"])
     assert "run &lt;i&gt;1" in trace["text"][1]

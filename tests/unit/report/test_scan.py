@@ -115,14 +115,14 @@ def test_the_page_is_escaped_and_holds_no_nan(table: pd.DataFrame, tmp_path: Pat
     path = write_scan_page(tmp_path, table, NAME)
     text = path.read_text()
     assert "<h1>&lt;i&gt;model" in text
-    data = re.search(r'<script type="application/json" id="search-data">(.*?)</script>', text, re.S)
+    data = re.search(r'<script type="application/json" id="figure-data">(.*?)</script>', text, re.S)
     assert data
 
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
     content = json.loads(data[1], parse_constant=refuse)
-    assert set(content["figures"]) == {"snr", "measures", "density"}
+    assert set(content) == {"snr", "measures", "density"}
     assert "://" not in text.split("<script>")[0]
 
 

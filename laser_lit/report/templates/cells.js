@@ -2,7 +2,7 @@
 (() => {
   const PAGE = 20;
   const LEVEL = 0.05;
-  const data = JSON.parse(document.getElementById("search-data").textContent);
+  const cells = JSON.parse(document.getElementById("cells-data").textContent);
   const $ = (id) => document.getElementById(id);
 
   function element(name, text, className) {
@@ -10,46 +10,6 @@
     if (text !== undefined && text !== null) made.textContent = text;
     if (className) made.className = className;
     return made;
-  }
-
-  function coloured(entry, style) {
-    if (Array.isArray(entry)) return entry.map((item) => coloured(item, style));
-    if (entry && typeof entry === "object") {
-      return Object.fromEntries(Object.entries(entry).map(([name, item]) => [name, coloured(item, style)]));
-    }
-    return typeof entry === "string" && entry.startsWith("--") ? style.getPropertyValue(entry).trim() || entry : entry;
-  }
-
-  const chosen = {};
-  function draw(name) {
-    const figure = coloured(data.figures[name], getComputedStyle(document.documentElement));
-    const narrow = matchMedia("(max-width: 40rem)").matches;
-    const [menu] = figure.layout.updatemenus || [];
-    delete figure.layout.updatemenus;
-    figure.layout.dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
-    if (narrow) figure.layout.font.size = 11;
-    const settings = { responsive: true, displaylogo: false, displayModeBar: false };
-    Plotly.react("plot-" + name, figure.data, figure.layout, settings).then(() => {
-      if (menu && chosen[name]) Plotly.restyle("plot-" + name, ...menu.buttons[chosen[name]].args);
-    });
-  }
-
-  function offer(name) {
-    const [menu] = data.figures[name].layout.updatemenus || [];
-    if (!menu) return;
-    const select = element("select");
-    menu.buttons.forEach((button, place) => {
-      const option = element("option", button.label);
-      option.value = place;
-      select.append(option);
-    });
-    select.addEventListener("input", () => {
-      chosen[name] = Number(select.value);
-      Plotly.restyle("plot-" + name, ...coloured(menu.buttons[chosen[name]].args, getComputedStyle(document.documentElement)));
-    });
-    const label = element("label", menu.name + " ");
-    label.append(select);
-    $("menu-" + name).append(label);
   }
 
   const number = (count) => count.toLocaleString("en");
@@ -71,7 +31,7 @@
     ["error", "error", "", (value) => value],
   ];
 
-  function browse(cells) {
+  function browse() {
     const columns = cells.columns;
     const shown = SHOWN.filter(([name]) => columns[name]);
     const state = { page: 0, sort: null, down: false, search: "", rows: [] };
@@ -139,11 +99,5 @@
     $("cells").hidden = false;
   }
 
-  const names = Object.keys(data.figures);
-  for (const name of names) {
-    offer(name);
-    draw(name);
-  }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => names.forEach(draw));
-  if (data.cells) browse(data.cells);
+  browse();
 })();

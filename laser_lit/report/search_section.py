@@ -3,9 +3,8 @@
 from typing import Any
 
 import pandas as pd
-from plotly.offline import get_plotlyjs
 
-from laser_lit.report.cells import cells_payload, plain_gain, unit
+from laser_lit.report.cells import cells_payload, plain_gain
 from laser_lit.report.figures import search_figures
 from laser_lit.report.search import merit, no_candidate, search_lines
 from laser_lit.results.record import Record
@@ -17,8 +16,7 @@ _CHOSEN = "What was applied was chosen on the validation split alone; the test s
 def search_section(record: Record, cells: pd.DataFrame | None) -> dict[str, Any] | None:
     """Returns what the template shows of a search; None for a run without one.
 
-    Entries: intro, lines (texts by label), figures (name, title, caption), path (steps), cells (whether there are any),
-    data (for the page's script), library (Plotly's; empty without figures).
+    Entries: intro, lines (texts by label), figures, path (steps), cells (for the page's script; None without any).
 
     Args:
         record: of the run.
@@ -33,14 +31,7 @@ def search_section(record: Record, cells: pd.DataFrame | None) -> dict[str, Any]
         "lines": search_lines(record, cells),
         "figures": figures,
         "path": _path(search),
-        "cells": cells is not None,
-        "data": {
-            "figures": {figure.name: {"data": figure.data, "layout": figure.layout} for figure in figures},
-            "cells": None if cells is None else cells_payload(cells, search),
-            "objective": search.objective,
-            "unit": unit(search),
-        },
-        "library": get_plotlyjs() if figures else "",
+        "cells": None if cells is None else cells_payload(cells, search),
     }
 
 

@@ -16,8 +16,8 @@ from laser_lit.results.record import Record
 LIBRARY = "plotly.js v"
 
 
-def embedded(text: str) -> dict[str, object]:
-    return json.loads(re.search(r'id="search-data">(.*?)</script>', text, re.S).group(1))
+def embedded(text: str, name: str) -> dict[str, object]:
+    return json.loads(re.search(rf'id="{name}-data">(.*?)</script>', text, re.S).group(1))
 
 
 def without_library(text: str) -> str:
@@ -42,10 +42,10 @@ def test_numbers_path_and_cells_are_on_the_page(searched: Record, predictions: p
     text = without_library(render_html(searched, predictions, cells=cells))
     for needed in ("p of the one test made", "candidate edits; 69 scored", "Accepted steps", "87.0 %", "+19.0 points"):
         assert needed in text, needed
-    data = embedded(text)
-    assert list(data["figures"]) == ["map", "ranks", "predicted", "cost"]
-    assert len(data["cells"]["columns"]["edits"]) == 72
-    for name in data["figures"]:
+    figures = embedded(text, "figure")
+    assert list(figures) == ["map", "ranks", "predicted", "cost"]
+    assert len(embedded(text, "cells")["columns"]["edits"]) == 72
+    for name in figures:
         assert f'id="plot-{name}"' in text
 
 
@@ -53,8 +53,8 @@ def test_hostile_names_stay_text(searched: Record, predictions: pd.DataFrame, ce
     hostile = "</script><script>alert(1)</script>"
     marked = cells.assign(edits=hostile, error=np.where(cells["error"].isna(), None, hostile))
     text = without_library(render_html(searched, predictions, cells=marked))
-    assert text.count("<script") == 5
-    assert embedded(text)["cells"]["columns"]["edits"][0] == hostile
+    assert text.count("<script") == 7
+    assert embedded(text, "cells")["columns"]["edits"][0] == hostile
     path = ({"edits": "<img src=x>", "validation": 0.9, "gain": 0.1},)
     greedy = dataclasses.replace(searched, search=dataclasses.replace(searched.search, path=path))
     assert "<img" not in without_library(render_html(greedy, predictions, cells=cells))

@@ -1,0 +1,22 @@
+"""Every section that a run has something to show for, in the order of the page."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from laser_lit.report.sections.section import Section
+from laser_lit.results.record import Record
+
+SECTIONS: tuple[Callable[[Record, pd.DataFrame], Section | None], ...] = ()
+"""Each makes its section from record and predictions, or None where they hold nothing of the kind."""
+
+
+def sections(record: Record, predictions: pd.DataFrame) -> list[Section]:
+    """Returns the sections.
+
+    Args:
+        record: of the run.
+        predictions: as from `predictions_table`.
+    """
+    found = [make(record, predictions) for make in SECTIONS]
+    return [section for section in found if section is not None]
