@@ -14,7 +14,7 @@ CHECKS := "-m ruff check ." "-m ruff format --check ." "-m mypy" tests/house/lim
 PYTEST := $(RUN) -m pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-reft demo-rl test test-slow lint format lock clean
+.PHONY: help install demo demo-reft demo-rl test test-slow lint docs format lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -42,6 +42,10 @@ test-slow: $(STAMP) ## several processes, kills, end-to-end runs, the browser
 
 lint: $(STAMP) ## style, types and the limits of the house
 	@failed=0; for check in $(CHECKS); do $(RUN) $$check || failed=1; done; exit $$failed
+
+docs: $(STAMP) ## build the documentation site into ./site; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet --strict --clean
+	@echo "site/index.html"
 
 format: $(STAMP) ## rewrite the sources in the house's format
 	@$(RUN) -m ruff check --fix .
@@ -72,7 +76,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 # wandb 0.31 requires a beta package that it never imports; the version before it does not.
 LOCK     := $(VENV)-lock
-LOCKED   := 'torch==2.13.0' 'wandb<0.31' '.[dev,launch,lm-eval,minari]'
+LOCKED   := 'torch==2.13.0' 'wandb<0.31' '.[dev,launch,lm-eval,minari,wandb-report]'
 UNWANTED := ^(pip|laser_lit|nvidia-.*|cuda-.*|triton)==
 
 lock: ## work requirements.lock out anew from pyproject.toml
@@ -85,5 +89,5 @@ lock: ## work requirements.lock out anew from pyproject.toml
 	@echo "requirements.lock: $$(grep -c == requirements.lock) packages"
 
 clean: ## remove the environment and every cache of the tools; results stay
-	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
