@@ -93,6 +93,17 @@ class FactorCache:
 
         return self.kept(factors_key(W, options, rank), Factors, compute).to(W.device)
 
+    def known(self, W: Tensor, options: Svd) -> Factors | None:
+        """Returns all factors of a matrix, on the CPU, if they are kept; nothing is computed.
+
+        Args:
+            W: (out, in), any floating dtype.
+            options: method and parameters.
+        """
+        key = factors_key(W, options, None)
+        found = self._memory.get(key) or self._read(key, Factors)
+        return found if isinstance(found, Factors) else None
+
     @torch.inference_mode(False)
     def kept(self, key: str, kind: type[Kept], compute: Callable[[], Kept]) -> Kept:
         """Returns what is kept under a key, on the CPU; it is computed where it is not there.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from laser_lit.results.compare import Gain
+from laser_lit.results.spectra import Spectra
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,11 @@ class Analyses:
 
     Attributes:
         mechanism: whether the edit is a shifted prior.
+        spectra: singular values of the edited matrices.
     """
 
     mechanism: Mechanism | None = None
+    spectra: Spectra | None = None
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Analyses":
@@ -65,6 +68,6 @@ class Analyses:
         Args:
             content: the attributes as JSON has them.
         """
-        kinds: dict[str, Any] = {"mechanism": Mechanism}
+        kinds: dict[str, Any] = {"mechanism": Mechanism, "spectra": Spectra}
         found = {name: content.get(name) for name in kinds}
         return cls(**{name: None if entry is None else kinds[name].of(entry) for name, entry in found.items()})

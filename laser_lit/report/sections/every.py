@@ -5,9 +5,10 @@ from collections.abc import Callable
 import pandas as pd
 
 from laser_lit.report.sections.section import Section
+from laser_lit.report.sections.spectra import spectra_section
 from laser_lit.results.record import Record
 
-SECTIONS: tuple[Callable[[Record, pd.DataFrame], Section | None], ...] = ()
+SECTIONS: tuple[Callable[[Record, pd.DataFrame], Section | None], ...] = (spectra_section,)
 """Each makes its section from record and predictions, or None where they hold nothing of the kind."""
 
 
