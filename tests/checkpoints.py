@@ -24,6 +24,9 @@ CONFIGS: dict[str, Any] = {
     "gptj_28": lambda: transformers.GPTJConfig(
         n_layer=28, n_embd=104, n_head=4, rotary_dim=8, n_positions=64, **TOKENS
     ),
+    "llama_32": lambda: transformers.LlamaConfig(
+        num_hidden_layers=32, hidden_size=104, intermediate_size=112, num_attention_heads=4, **TOKENS
+    ),
     "bert": lambda: transformers.BertConfig(
         num_hidden_layers=LAYERS, hidden_size=WIDTH, num_attention_heads=4, intermediate_size=48, **TOKENS
     ),
@@ -43,6 +46,7 @@ CONFIGS: dict[str, Any] = {
 HEADS = {
     "gptj": transformers.AutoModelForCausalLM,
     "gptj_28": transformers.AutoModelForCausalLM,
+    "llama_32": transformers.AutoModelForCausalLM,
     "bert": transformers.AutoModelForMaskedLM,
     "roberta": transformers.AutoModelForMaskedLM,
     "t5": transformers.AutoModelForSeq2SeqLM,
