@@ -65,6 +65,7 @@ class DataConfig:
         answer: the field with the gold answer (jsonl).
         choices: the field with the list of choices, or the list itself (jsonl).
         group: the field that names a row's group (jsonl); null groups equal prompts.
+        subject: the field with what a row's fact is about, for `analysis.corpus` (jsonl).
         text_field: the field with the text, for perplexity on rows.
         score_as: token, choice or generate (jsonl).
         limit: keep this many groups, before the split.
@@ -93,6 +94,7 @@ class DataConfig:
     answer: str | None = None
     choices: Any = None
     group: str | None = None
+    subject: str | None = None
     text_field: str | None = None
     score_as: str | None = None
     limit: int | None = None

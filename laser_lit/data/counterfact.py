@@ -35,7 +35,8 @@ def load(config: DataConfig) -> ExampleSet:
 def _of_row(row: Row) -> Iterator[Example]:
     if row.has("attribute"):
         key = str(row.values.get("known_id", row.key))
-        yield _example(key, key, row.text("prompt"), row.text("attribute"), None, row)
+        subject = row.values.get("subject")
+        yield _example(key, key, row.text("prompt"), row.text("attribute"), None, row, subject)
         return
     key = str(row.values.get("case_id", row.key))
     template, subject = row.text("requested_rewrite.prompt"), row.text("requested_rewrite.subject")
@@ -44,10 +45,12 @@ def _of_row(row: Row) -> Iterator[Example]:
     answer, false = row.text("requested_rewrite.target_true.str"), row.text("requested_rewrite.target_new.str")
     prompts = [template.replace("{}", subject, 1), *row.texts("paraphrase_prompts")]
     for i, prompt in enumerate(prompts):
-        yield _example(f"{key}/{i}", key, prompt, answer, false, row)
+        yield _example(f"{key}/{i}", key, prompt, answer, false, row, subject)
 
 
-def _example(key: str, group: str, prompt: str, answer: str, false: str | None, row: Row) -> Example:
+def _example(
+    key: str, group: str, prompt: str, answer: str, false: str | None, row: Row, subject: str | None
+) -> Example:
     relation = row.values.get("relation_id") or row.values.get("requested_rewrite", {}).get("relation_id")
     return Example(
         id=key,
@@ -57,4 +60,5 @@ def _example(key: str, group: str, prompt: str, answer: str, false: str | None, 
         target_new=false.strip() if false else None,
         masked_prompt=masked(prompt, end="."),
         category=relation,
+        subject=subject,
     )

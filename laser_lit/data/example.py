@@ -27,6 +27,7 @@ class Example:
         completion: text that training teaches after the prompt, and of which the log loss of a generated answer is
             taken, without outer white space; None means the answer.
         second: the other text of a pair that a classifier is given after `prompt`.
+        subject: what the fact is about, for its frequency in a corpus.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Example:
     masked_text: str | None = None
     completion: str | None = None
     second: str | None = None
+    subject: str | None = None
 
     @property
     def golds(self) -> tuple[int, ...]:

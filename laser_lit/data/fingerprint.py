@@ -9,6 +9,8 @@ from laser_lit.data.example import Example, ExampleSet, TextSet
 
 LATER = ("completion", "second")
 """Fields of an example that came later: left out where they are None, so that earlier hashes hold."""
+ABOUT = ("subject",)
+"""Fields that say what an example is about and decide no score: left out."""
 
 
 def fingerprint(data: ExampleSet | TextSet) -> str:
@@ -32,7 +34,7 @@ def fingerprint(data: ExampleSet | TextSet) -> str:
 
 def _fields(example: Example) -> dict[str, object]:
     fields = dataclasses.asdict(example)
-    return {name: value for name, value in fields.items() if value is not None or name not in LATER}
+    return {name: value for name, value in fields.items() if name not in (*ABOUT, *(LATER if value is None else ()))}
 
 
 def _line(content: object) -> bytes:

@@ -12,7 +12,9 @@ from laser_lit.data.template import fields_of, fill
 from laser_lit.data.wording import group_of, masked
 from laser_lit.errors import InputError
 
-SCHEMA = Schema(wants="jsonl wants the fields that data.prompt, data.answer, data.choices and data.group name")
+SCHEMA = Schema(
+    wants="jsonl wants the fields that data.prompt, data.answer, data.choices, data.group and data.subject name"
+)
 
 
 def load(config: DataConfig) -> ExampleSet:
@@ -51,6 +53,7 @@ def _example(row: Row, config: DataConfig, masks: int) -> Example:
         choices=choices,
         aliases=tuple(aliases),
         masked_prompt=masked(prompt, masks) if config.masked_prompt is None else fill(config.masked_prompt, row),
+        subject=_scalar(row, config.subject) if config.subject else None,
     )
 
 

@@ -22,7 +22,7 @@ def facts_examples(config: FactsConfig) -> ExampleSet:
 def world_examples(world: World) -> tuple[Example, ...]:
     """Returns the examples of a world in its own order, the paraphrases of a fact side by side."""
     return tuple(
-        Example(id=f"{fact.id}/{i}", group=fact.id, prompt=prompt, answer=fact.answer, category=fact.relation)
+        Example(f"{fact.id}/{i}", fact.id, prompt, fact.answer, category=fact.relation, subject=fact.subject)
         for fact in world.facts
         for i, prompt in enumerate(fact.prompts)
     )

@@ -29,6 +29,11 @@ class Fact:
     distractor: str
     frequency: float
 
+    @property
+    def subject(self) -> str:
+        """The surname that the fact is about."""
+        return self.id.removeprefix(f"{self.relation}/")
+
 
 @dataclass(frozen=True)
 class World:
