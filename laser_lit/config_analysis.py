@@ -1,8 +1,35 @@
 """The shape of `analysis=`: what is looked at beside the scores, for the report."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from omegaconf import MISSING
+
+
+@dataclass
+class CorpusConfig:
+    """The text in which the facts that are asked for are counted: local files, or a data set of the hub.
+
+    Attributes:
+        path: a file, a folder, or a list of them; .jsonl and plain text, also with .gz behind, .parquet, or a folder
+            that `datasets` saved.
+        id: the data set's id on the hub; its rows are streamed.
+        subset: of the hub's data set.
+        revision: commit on the hub; counts of a full commit are kept.
+        split: of a hub's or a saved data set.
+        field: the field with the text, in rows.
+        unit: what a document is in plain text: "line", "paragraph" (between empty lines) or "file".
+        limit: read this many documents.
+    """
+
+    path: Any = None
+    id: str | None = None
+    subset: str | None = None
+    revision: str | None = None
+    split: str = "train"
+    field: str = "text"
+    unit: str = "line"
+    limit: int | None = None
 
 
 @dataclass
@@ -12,7 +39,12 @@ class AnalysisConfig:
     Attributes:
         name: as typed after `analysis=`.
         mechanism: how much of the edit is a constant added to the logits; null does it where the controls can be had.
+        corpus: where to count how often each fact is told; the built-in world knows it without.
+        components: shares of components, in (0, 1): each edited matrix is replaced by that share of its components,
+            those of the smallest singular values; empty leaves it out.
     """
 
     name: str = MISSING
     mechanism: bool | None = None
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    components: list[float] = field(default_factory=list)
