@@ -155,6 +155,16 @@ class Stack:
         stack.calibration = self.calibration or calibration
         return stack
 
+    def first(self, count: int) -> "Stack":
+        """Returns the stack of the first edits alone.
+
+        Args:
+            count: how many.
+        """
+        stack = copy.copy(self)
+        stack.edits, stack._bases = self.edits[:count], self._bases[:count]
+        return stack
+
     def settled(self, rows: Sequence[AppliedEdit]) -> "Stack":
         """Returns the stack that does what was done once more, bit for bit, and needs no calibration for it.
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from laser_lit.results.compare import Gain
+from laser_lit.results.composition import Composition
 from laser_lit.results.spectra import Spectra
+from laser_lit.results.storage import Storage
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,14 @@ class Analyses:
     Attributes:
         mechanism: whether the edit is a shifted prior.
         spectra: singular values of the edited matrices.
+        storage: their ranks against pruning with as many numbers.
+        composition: what each edit of a stack adds to those before.
     """
 
     mechanism: Mechanism | None = None
     spectra: Spectra | None = None
+    storage: Storage | None = None
+    composition: Composition | None = None
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Analyses":
@@ -68,6 +74,11 @@ class Analyses:
         Args:
             content: the attributes as JSON has them.
         """
-        kinds: dict[str, Any] = {"mechanism": Mechanism, "spectra": Spectra}
+        kinds: dict[str, Any] = {
+            "mechanism": Mechanism,
+            "spectra": Spectra,
+            "storage": Storage,
+            "composition": Composition,
+        }
         found = {name: content.get(name) for name in kinds}
         return cls(**{name: None if entry is None else kinds[name].of(entry) for name, entry in found.items()})
