@@ -32,7 +32,7 @@ class SearchConfig:
     """A search; which fields count depends on `name`.
 
     Attributes:
-        name: none, grid, gradient, greedy, racing, optuna, rmt, snr or collect; `search=auto` is racing.
+        name: none, grid, gradient, greedy, racing, optuna, rmt, snr, smallest or collect; `search=auto` is racing.
         layers: from 0, negative from the end, "all", "late" (the last 40 %), or a list.
         matrices: a matrix, a group, or a list.
         rho: kept shares of min(out, in): code, table5, figure2, or a list.
@@ -45,6 +45,7 @@ class SearchConfig:
         also: more choices of `data=`, or mappings of name and other fields of data ({name: text, path: FILE}); the
             objective is then the mean over all data sets.
         guard: what an edit must leave alone.
+        delta: harm that does not count, above 0, in the objective's unit: .01 is a point of accuracy, or .01 nats.
         examples: rows of validation that the gradient is taken on.
         verify: most cells that gradient and greedy score, a step.
         steps: most edits that greedy stacks.
@@ -71,6 +72,7 @@ class SearchConfig:
     objective: str = "auto"
     also: list[Any] = field(default_factory=list)
     guard: GuardConfig = field(default_factory=GuardConfig)
+    delta: float = 0.01
     examples: int = 100
     verify: int = 20
     steps: int = 3

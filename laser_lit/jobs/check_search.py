@@ -17,6 +17,8 @@ from laser_lit.search.objective import OBJECTIVES
 LISTS = ("layers", "matrices", "rho", "rank", "rule", "kinds")
 AT_LEAST_ONE = ("examples", "verify", "steps", "trials", "stack", "max_mod", "k", "shards")
 _NOT_CALIBRATION = tuple(f"laser.{field.name}" for field in fields(LaserConfig) if field.name != "calibration")
+STORED_SMALLER = ("low_rank", "zero")
+"""Kinds of edits after which two factors can take a matrix's place."""
 OWN = {"max_mod": "rmt", "k": "snr"}
 """Fields of one driver alone."""
 
@@ -74,10 +76,16 @@ def _check_values(search: DictConfig) -> None:
         raise InputError(f"search.budget {search.budget}: must lie in (0, 1], a share of the grid's cost")
     if not 0 <= search.cache_gb < math.inf:
         raise InputError(f"search.cache_gb {search.cache_gb}: must be at least 0 and finite")
+    if not 0 < search.delta < math.inf:
+        raise InputError(
+            f"search.delta {search.delta}: must be above 0; it is the harm that does not count, .01 for a point of "
+            "accuracy or for .01 nats"
+        )
     if search.objective not in ("auto", *OBJECTIVES):
         raise unknown_name("search.objective", search.objective, ("auto", *OBJECTIVES))
     _check_amounts(search)
     _check_decomposition(search)
+    _check_smallest(search)
     for name in LISTS:
         if search[name] is not None and not isinstance(search[name], int | float) and len(search[name]) == 0:
             raise InputError(f"search.{name} is empty: give at least one value, or leave it out")
@@ -116,6 +124,18 @@ def _check_decomposition(search: DictConfig) -> None:
         raise InputError(
             f"{typed} search.rule={search.rule}: rank rules see the singular values of a matrix alone; name ranks or "
             "shares, and another search than " + " and ".join(BY_ONE_RULE)
+        )
+
+
+def _check_smallest(search: DictConfig) -> None:
+    if search.name != "smallest":
+        return
+    kinds = [kind for kind in search.kinds if kind not in STORED_SMALLER]
+    if kinds:
+        raise InputError(f"search=smallest search.kinds={kinds}: only {' and '.join(STORED_SMALLER)} save storage")
+    if search.decomposition == "blocks":
+        raise InputError(
+            "search=smallest search.decomposition=blocks: blocks leave no two factors; take svd or whitened"
         )
 
 

@@ -16,6 +16,7 @@ from laser_lit.config_search import SearchConfig
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
 from laser_lit.jobs.calibration import calibrated_content, calibration_of_search
+from laser_lit.jobs.compression import compression
 from laser_lit.jobs.laser import ConfiguredStack
 from laser_lit.results.search_record import SearchRecord
 from laser_lit.results.stats import detectable_gain
@@ -95,7 +96,7 @@ def search(task: Task, store: ResultsStore, config: DictConfig) -> Found:
     said = {"objective": objective.name, **({} if guard is None else {"guard": guard.content})}
     study = config_hash({**content, **said, **_decomposed(settings)})
     curves = () if is_shard(config) else _curves(loop, settings.name, store, study)  # a part's cost is no search's
-    found = _found(loop, chosen, settings.name, curves, task, begin)
+    found = _found(loop, chosen, settings, curves, task, begin)
     verdict = None if guard is None or chosen is None else guard.verdict(chosen.edits)
     laser = replace(found.laser, notes=(*doubted, *found.laser.notes))
     return replace(found, laser=laser, record=replace(found.record, guard=verdict))
@@ -187,13 +188,18 @@ def _curves(loop: Loop, driver: str, store: ResultsStore, study: str) -> tuple[d
 
 
 def _found(
-    loop: Loop, chosen: Cell | None, driver: str, curves: tuple[dict[str, Any], ...], task: Task, begin: float
+    loop: Loop,
+    chosen: Cell | None,
+    settings: SearchConfig,
+    curves: tuple[dict[str, Any], ...],
+    task: Task,
+    begin: float,
 ) -> Found:
-    cells, merit = cell_table(loop, driver), loop.objective.merit
+    cells, merit = cell_table(loop, settings.name, settings.delta), loop.objective.merit
     complete = cells[cells["complete"].astype(bool)]
     gains = complete["gain_log_loss" if loop.objective.name == "log_loss" else "gain_accuracy"]
     record = SearchRecord(
-        driver=driver,
+        driver=settings.name,
         objective=loop.objective.name,
         candidates=len(loop.space),
         tried=len(cells),
@@ -207,6 +213,8 @@ def _found(
         detectable=None if chosen is None else _detectable(loop, chosen, task),
         path=path_rows(loop, loop.path),
         curves=curves,
+        delta=settings.delta,
+        compression=compression(task, loop, chosen, settings.delta) if settings.name == "smallest" else None,
     )
     seconds = time.perf_counter() - begin
     laser, objective = _laser(chosen, record, loop), merit(chosen or loop.base)[0]
@@ -221,9 +229,15 @@ def _laser(chosen: Cell | None, record: SearchRecord, loop: Loop) -> ConfiguredS
     )
     skipped = _skipped(loop.space.skipped)
     if chosen is None:
-        passing = " that passes the guard" if loop.guard is not None else ""
-        return ConfiguredStack(None, notes=(f"{said}; none{passing} beat the base", *skipped))
+        return ConfiguredStack(None, notes=(f"{said}; {_in_vain(loop, record)}", *skipped))
     return ConfiguredStack(Stack(chosen.edits), said, verified=True, notes=skipped)
+
+
+def _in_vain(loop: Loop, record: SearchRecord) -> str:
+    passing = " that passes the guard" if loop.guard is not None else ""
+    if record.compression is None:
+        return f"none{passing} beat the base"
+    return f"none{passing} saves storage and is shown to be not worse than the base by {record.delta:g}"
 
 
 def _skipped(names: Sequence[str]) -> tuple[str, ...]:

@@ -14,9 +14,17 @@ from laser_lit.results.search_record import SearchRecord
 _COLOURS = {
     **{"grid": "--ink", "gradient": "--good", "greedy": "#1d9aa5", "racing": "--accent", "optuna": "--bad"},
     **{"rmt": "--note-line", "snr": "#9a64bd", "collect": "#c2648a"},
+    "smallest": "#8a7a3d",
 }
 """A driver's own colour; those without a name can be seen on light and on dark. `--quiet` is the base's."""
-_DASHES = {"gradient": "dash", "greedy": "longdash", "optuna": "dashdot", "snr": "dash", "collect": "longdashdot"}
+_DASHES = {
+    "gradient": "dash",
+    "greedy": "longdash",
+    "optuna": "dashdot",
+    "snr": "dash",
+    "collect": "longdashdot",
+    "smallest": "longdash",
+}
 
 
 def search_figures(record: Record, cells: pd.DataFrame) -> list[Figure]:

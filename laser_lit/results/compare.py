@@ -30,6 +30,7 @@ class Gain:
         log_loss_ci95: as `ci95`, of `log_loss`.
         log_loss_p: as `p`, of `log_loss`.
         ci90: interval of `accuracy` for two one-sided tests at 5 %; None in records of older versions.
+        log_loss_ci90: as `ci90`, of `log_loss`.
     """
 
     n: int
@@ -44,6 +45,7 @@ class Gain:
     log_loss_ci95: tuple[float, float] | None
     log_loss_p: float | None
     ci90: tuple[float, float] | None = None
+    log_loss_ci90: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Gain":
@@ -52,7 +54,8 @@ class Gain:
         Args:
             content: the attributes as JSON has them; entries that are not known are left out.
         """
-        pairs = {name: tuple(content[name]) for name in ("ci95", "log_loss_ci95", "ci90") if content.get(name)}
+        intervals = ("ci95", "log_loss_ci95", "ci90", "log_loss_ci90")
+        pairs = {name: tuple(content[name]) for name in intervals if content.get(name)}
         return cls(**{name: value for name, value in {**content, **pairs}.items() if name in cls.__dataclass_fields__})
 
 
@@ -79,9 +82,8 @@ def compare(base: pd.DataFrame, laser: pd.DataFrame, *, weight: str | None = Non
     before, after = _column(base, "log_loss"), _column(laser, "log_loss")
     loss = None if before is None or after is None else before - after
     accuracy, ci95, p, ci90 = _measure(right, groups, weights, seed)
-    log_loss, log_loss_ci95, log_loss_p, _ = _measure(loss, groups, weights, seed)
-    fixed = None if right is None else int(np.count_nonzero(right > 0))
-    broken = None if right is None else int(np.count_nonzero(right < 0))
+    log_loss, log_loss_ci95, log_loss_p, log_loss_ci90 = _measure(loss, groups, weights, seed)
+    fixed, broken = (None, None) if right is None else (int((right > 0).sum()), int((right < 0).sum()))
     return Gain(
         n=len(base),
         n_groups=len(np.unique(groups)),
@@ -95,6 +97,7 @@ def compare(base: pd.DataFrame, laser: pd.DataFrame, *, weight: str | None = Non
         log_loss_ci95=log_loss_ci95,
         log_loss_p=log_loss_p,
         ci90=ci90,
+        log_loss_ci90=log_loss_ci90,
     )
 
 

@@ -45,7 +45,7 @@ def max_t(
         of Winkler et al., "Permutation inference for the general linear model" (2014); the correction of Phipson and
         Smyth, "Permutation P-values should never be zero" (2010), equation 2.
     """
-    sums = _changed_sums(np.asarray(differences), groups, weights)  # (cells, groups)
+    sums = _changed(cell_sums(np.asarray(differences), groups, weights))  # (cells, groups)
     if flips < 1:
         raise InputError(f"flips {flips}: must be at least 1")
     norms = np.sqrt(np.einsum("cg,cg->c", sums, sums))
@@ -69,20 +69,34 @@ def _exceeded(sums: Floats, flips: int, rng: np.random.Generator) -> tuple[Float
     return alone, together, count
 
 
-def _changed_sums(
-    table: NDArray[np.generic], groups: Sequence[object] | NDArray[np.generic], weights: ArrayLike | None
+def cell_sums(
+    differences: NDArray[np.generic], groups: Sequence[object] | NDArray[np.generic], weights: ArrayLike | None = None
 ) -> Floats:
-    """Returns each cell's summed gain a group, groups that no cell changed left out."""
-    if table.ndim != 2 or len(table) == 0:
-        raise InputError(f"differences of shape {table.shape}: a row a cell and a column an example are needed")
-    first = group_sums(table[0], groups, weights)[0]  # checks what all cells share
-    if not np.isfinite(table).all():
+    """Returns each cell's weighted sum of gains a group, (cells, groups), groups in sorted order.
+
+    Args:
+        differences: (cells, n) a gain an example and cell, finite.
+        groups: (n,) the group of each example.
+        weights: (n,) weight of each example in the mean, positive; equal when None.
+
+    Raises:
+        InputError: no table, no cells, no examples, unequal lengths, gains that are not finite.
+    """
+    if differences.ndim != 2 or len(differences) == 0:
+        raise InputError(f"differences of shape {differences.shape}: a row a cell and a column an example are needed")
+    first = group_sums(differences[0], groups, weights)[0]  # checks what all cells share
+    if not np.isfinite(differences).all():
         raise InputError("gains that are not finite have no mean; drop or mend those examples first")
     _, code = np.unique(np.asarray(groups).astype(str), return_inverse=True)
     weight = None if weights is None else np.asarray(weights, dtype=np.float64)
-    sums = np.empty((len(table), first.size))
-    for row, gains in zip(sums, table, strict=True):
+    sums = np.empty((len(differences), first.size))
+    for row, gains in zip(sums, differences, strict=True):
         row[:] = np.bincount(code, weights=gains if weight is None else gains * weight)
+    return sums
+
+
+def _changed(sums: Floats) -> Floats:
+    """Returns the sums without the groups that no cell changed."""
     changed = sums.any(axis=0)
     return sums if changed.all() else sums[:, changed]
 

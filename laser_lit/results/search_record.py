@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from laser_lit.results.compression import Compression
+
 
 @dataclass(frozen=True)
 class SearchRecord:
@@ -27,6 +29,8 @@ class SearchRecord:
         guard: what the guard said of the chosen stack; None without a guard.
         curves: best objective so far against cost, of every search on this model and data in the results folder:
             driver, cost, merit.
+        delta: harm that does not count, in the objective's unit; None in records of older versions.
+        compression: of a search for the smallest model; None for others.
     """
 
     driver: str
@@ -44,3 +48,9 @@ class SearchRecord:
     path: tuple[Mapping[str, Any], ...] = ()
     guard: Mapping[str, Any] | None = None
     curves: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
+    delta: float | None = None
+    compression: Compression | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.compression, Mapping):  # as result.json has it
+            object.__setattr__(self, "compression", Compression.of(self.compression))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from laser_lit.config_search import SearchConfig
 from laser_lit.models.matrices import MatrixMap
-from laser_lit.search import collect, gradient, greedy, grid, optuna_driver, racing, rmt, snr
+from laser_lit.search import collect, gradient, greedy, grid, optuna_driver, racing, rmt, smallest, snr
 from laser_lit.search.cell import Cell
 from laser_lit.search.loop import Loop
 from laser_lit.search.space import Space
@@ -19,6 +19,7 @@ DRIVERS: dict[str, Driver] = {
     "optuna": optuna_driver.drive,
     "rmt": rmt.drive,
     "snr": snr.drive,
+    "smallest": smallest.drive,
     "collect": collect.drive,
 }
 """A driver proposes stacks to the loop and returns the one that it chooses, or None."""

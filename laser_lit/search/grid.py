@@ -15,14 +15,24 @@ def drive(loop: Loop, settings: SearchConfig) -> Cell | None:
         loop: scores the candidates.
         settings: of the search; only its shard is scored.
     """
-    part = in_order(loop.space.shard(settings.shard, settings.shards))
+    return loop.best(scored(loop, in_order(loop.space.shard(settings.shard, settings.shards)), settings.name))
+
+
+def scored(loop: Loop, part: Space, label: str) -> list[Cell]:
+    """Returns the score of each candidate of a space, in its order.
+
+    Args:
+        loop: scores them.
+        part: the candidates.
+        label: what is being done, for progress.
+    """
     ranks = {edits[0]: [(edit,) for edit in edits] for edits in part.by_matrix().values()}
     cells = []
-    for (edit,) in loop.track([(edit,) for edit in part.edits], "grid"):
+    for (edit,) in loop.track([(edit,) for edit in part.edits], label):
         if edit in ranks:
             loop.prepare(ranks[edit])
         cells.append(loop.score((edit,)))
-    return loop.best(cells)
+    return cells
 
 
 def in_order(space: Space) -> Space:

@@ -1,5 +1,6 @@
 """What a search maximises on validation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,3 +49,13 @@ class Objective:
         if self.name == "log_loss" or cell.correct is None:
             return -cell.log_loss.astype(np.float64)
         return cell.correct.astype(np.float64)
+
+    def gains(self, cells: Sequence[Cell], base: Cell) -> np.ndarray:
+        """Returns (cells, n) what each row of each cell gains over the base's.
+
+        Args:
+            cells: at least one, without errors, all on the base's rows.
+            base: what they are compared with.
+        """
+        values = self.values(base)
+        return np.stack([self.values(cell) - values for cell in cells])

@@ -8,21 +8,32 @@ import pandas as pd
 
 from laser_lit.edits.edit import Edit
 from laser_lit.models.matrices import MatrixMap
-from laser_lit.results.cells import COLUMNS
+from laser_lit.results.cells import COLUMNS, LATER
+from laser_lit.results.intervals import intervals
 from laser_lit.results.multiple import max_t
+from laser_lit.results.verdict import MARGIN
 from laser_lit.search.cell import Cell
+from laser_lit.search.harm import shown
 from laser_lit.search.loop import Loop
+from laser_lit.search.objective import Objective
 from laser_lit.search.space import describe
 
+METRICS = ("accuracy", "log_loss")
 
-def cell_table(loop: Loop, driver: str) -> pd.DataFrame:
+
+def cell_table(loop: Loop, driver: str, delta: float = MARGIN) -> pd.DataFrame:
     """Returns a row a stack that the search asked for, in the order of asking.
 
     - driver, step (0 for a single edit, k for one on top of k), edits (the stack in words).
     - layer, matrix, part, expert, kind, rank, rho: of the stack's last edit.
     - n: rows scored; complete: whether these are all of validation.
     - accuracy, log_loss, gain_accuracy, gain_log_loss: on these rows, gains over the base, positive is better.
-    - p, p_adjusted: of the objective's gain over groups, two-sided; adjusted by max-T over all complete stacks.
+    - gain_accuracy_low, gain_accuracy_high, gain_accuracy_bound: two-sided 95 % interval of the gain and its one-sided
+      lower 95 % bound, by resampling groups, of complete stacks; gain_log_loss_low, … the same.
+    - p, p_adjusted: of the objective's gain over groups, two-sided; adjusted by max-T over all complete stacks;
+      p_adjusted_other the same of the other metric.
+    - not_worse: whether the objective's gain is shown to be above -delta, see `laser_lit.results.intervals.not_worse`;
+      None where the stack is not complete.
     - predicted: change of the mean log loss that a gradient predicted.
     - guard: "passed" or "refused"; None where the guard was not asked, as it is of no stack worse than the chosen one.
     - seconds, error.
@@ -30,19 +41,37 @@ def cell_table(loop: Loop, driver: str) -> pd.DataFrame:
     Args:
         loop: after the search.
         driver: its name.
+        delta: the margin of not_worse, above 0, in the objective's unit.
     """
     cells = loop.cells
-    table = pd.DataFrame([{"driver": driver, **_row(loop, cell)} for cell in cells], columns=list(COLUMNS))
+    names = [*COLUMNS, *LATER]
+    table = pd.DataFrame([{"driver": driver, **_row(loop, cell)} for cell in cells], columns=names)
+    table["not_worse"] = pd.Series([None] * len(table), dtype=object)
     complete = [number for number, cell in enumerate(cells) if cell.error is None and cell.n == loop.size]
     if complete:
-        values = loop.objective.values
-        base = values(loop.base)
-        gains = np.stack([values(cells[number]) - base for number in complete])  # (cells, N)
-        p, adjusted = max_t(gains, loop.groups, weights=loop.objective.weights, seed=loop.seed)
-        table.loc[complete, "p"] = p
-        table.loc[complete, "p_adjusted"] = adjusted
-    numbers = ["rank", "rho", "accuracy", "log_loss", "gain_accuracy", "gain_log_loss", "p", "p_adjusted", "predicted"]
-    return table.astype(dict.fromkeys(numbers, "float64"))
+        judged = _judged(loop, [cells[number] for number in complete], delta)
+        for name, values in judged.items():
+            table.loc[complete, name] = values
+    words = {"driver", "edits", "layer", "matrix", "part", "expert", "kind", "guard", "error", "not_worse"}
+    whole = {"step", "n", "complete", "seconds"}
+    return table.astype(dict.fromkeys((name for name in names if name not in words | whole), "float64"))
+
+
+def _judged(loop: Loop, cells: Sequence[Cell], delta: float) -> dict[str, np.ndarray]:
+    """Returns the columns that complete cells are judged by; `cells` has at least one."""
+    found: dict[str, np.ndarray] = {}
+    weights, objective = loop.objective.weights, loop.objective.name
+    for metric in METRICS:
+        if metric == "accuracy" and loop.base.correct is None:
+            continue
+        gains = Objective(metric, weights).gains(cells, loop.base)  # (cells, N)
+        p, adjusted = max_t(gains, loop.groups, weights=weights, seed=loop.seed)
+        found |= {"p": p, "p_adjusted": adjusted} if metric == objective else {"p_adjusted_other": adjusted}
+        ends = intervals(gains, loop.groups, weights=weights, seed=loop.seed)
+        found |= {f"gain_{metric}_{end}": getattr(ends, end) for end in ("low", "high", "bound")}
+        if metric == objective:
+            found["not_worse"] = shown(ends, loop, delta)
+    return found
 
 
 def _row(loop: Loop, cell: Cell) -> dict[str, Any]:

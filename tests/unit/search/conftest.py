@@ -21,12 +21,18 @@ def matrices() -> MatrixMap:
 
 @pytest.fixture
 def make_loop(matrices: MatrixMap, tmp_path: Path) -> Callable[..., Loop]:
-    def make(scorer: FakeScorer, space: Space | None = None, objective: str = "accuracy", **options: object) -> Loop:
+    def make(
+        scorer: FakeScorer,
+        space: Space | None = None,
+        objective: str = "accuracy",
+        about: object = 0,
+        **options: object,
+    ) -> Loop:
         table = FakeScorer(scorer.losses_of, scorer.text).score(None)
         rows = Rows.of(table, np.ones(len(table)), 0)
         space = space or Space.of(matrices, ranks=(1, 2, 4))
         store = ResultsStore(tmp_path / "results")
-        content = {"model": "fake", "seed": 0}
+        content = {"model": "fake", "seed": about}
         return Loop(scorer, space, Objective(objective, rows.weights), rows, matrices, store, content, **options)
 
     return make
