@@ -6,15 +6,21 @@ space, with no letter, digit or underscore just before or after it. A document c
 Source: Sharma, Ash, Misra 2023 (arXiv 2312.13558), section 5.1 and Figure 3.
 """
 
+import json
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import ahocorasick
+import xxhash
 
+from laser_lit.data.documents import Corpus
 from laser_lit.errors import InputError
+from laser_lit.files import cache_folder, write_text_atomic
 
+VERSION = 1
+"""Of the rules; counts of another version are not used again."""
 TOLD_EVERY = 1000
 """Documents between two words of progress."""
 
@@ -134,3 +140,30 @@ def _whole_words(automaton: ahocorasick.Automaton, text: str) -> Iterator[int]:
 
 def _is_word(character: str) -> bool:
     return character.isalnum() or character == "_"
+
+
+def kept_frequencies(
+    corpus: Corpus, pairs: Sequence[Pair], names: Sequence[str] = (), tell: Callable[[int], None] | None = None
+) -> Frequencies:
+    """Returns what `frequencies` returns, from the cache folder where the same was counted in the same text before.
+
+    Args:
+        corpus: one without a key is read anew each time.
+        pairs: as in `frequencies`.
+        names: as in `frequencies`.
+        tell: as in `frequencies`.
+
+    Raises:
+        InputError: as `frequencies`, or a file that cannot be read.
+    """
+    if corpus.key is None:
+        return frequencies(corpus.read(), pairs, names, tell)
+    sought = json.dumps([VERSION, corpus.key, sorted(set(pairs)), sorted(set(names))])
+    file = cache_folder() / "frequency" / f"{xxhash.xxh3_128_hexdigest(sought.encode())}.json"
+    if file.is_file():
+        kept = json.loads(file.read_bytes())
+        return Frequencies(kept["documents"], {(s, a): n for s, a, n in kept["pairs"]}, kept["names"])
+    found = frequencies(corpus.read(), pairs, names, tell)
+    listed = [[subject, answer, n] for (subject, answer), n in found.pairs.items()]
+    write_text_atomic(file, json.dumps({"documents": found.documents, "pairs": listed, "names": found.names}))
+    return found

@@ -6,6 +6,8 @@ from typing import Any
 
 from laser_lit.results.compare import Gain
 from laser_lit.results.composition import Composition
+from laser_lit.results.frequency import Frequency
+from laser_lit.results.general_text import GeneralText
 from laser_lit.results.spectra import Spectra
 from laser_lit.results.storage import Storage
 
@@ -60,12 +62,16 @@ class Analyses:
         spectra: singular values of the edited matrices.
         storage: their ranks against pruning with as many numbers.
         composition: what each edit of a stack adds to those before.
+        text: general text before and after the edit.
+        frequency: where the facts of the predictions' column `frequency` were counted.
     """
 
     mechanism: Mechanism | None = None
     spectra: Spectra | None = None
     storage: Storage | None = None
     composition: Composition | None = None
+    text: GeneralText | None = None
+    frequency: Frequency | None = None
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Analyses":
@@ -79,6 +85,8 @@ class Analyses:
             "spectra": Spectra,
             "storage": Storage,
             "composition": Composition,
+            "text": GeneralText,
+            "frequency": Frequency,
         }
         found = {name: content.get(name) for name in kinds}
         return cls(**{name: None if entry is None else kinds[name].of(entry) for name, entry in found.items()})

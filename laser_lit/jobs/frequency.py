@@ -1,0 +1,153 @@
+"""How often each fact that is asked for was told: counted in a corpus, or by the built-in model's training."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+import xxhash
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+from laser_lit.data.documents import is_named, open_corpus
+from laser_lit.data.example import Example, ExampleSet
+from laser_lit.data.facts import build_world
+from laser_lit.data.frequency import kept_frequencies
+from laser_lit.errors import InputError
+from laser_lit.jobs.scores import Scores
+from laser_lit.lit.facts_folder import COUNTS
+from laser_lit.results.analyses import Analyses
+from laser_lit.results.frequency import Frequency
+from laser_lit.tasks.base import Task
+from laser_lit.tasks.language import LanguageTask
+
+
+@dataclass(frozen=True)
+class Told:
+    """How often facts and words were told.
+
+    Attributes:
+        source: for the record.
+        examples: by the example's id; examples without a subject are not in it.
+        words: by word; words that nothing counted are not in it.
+    """
+
+    source: Frequency
+    examples: Mapping[str, int]
+    words: Mapping[str, int]
+
+
+def check_told(task: Task, config: DictConfig) -> None:
+    """Raises an error where facts are to be counted in a corpus and the examples do not say what they are.
+
+    Args:
+        task: what is scored.
+        config: the whole evaluation config.
+
+    Raises:
+        InputError: says why, and what does.
+    """
+    if is_named(config.analysis.corpus) and not any(example.subject for example in _examples(task)):
+        raise InputError(
+            f"analysis.corpus with data={config.data.name}: its examples do not say what they are about; counterfact "
+            "and facts do, and jsonl with data.subject=FIELD"
+        )
+
+
+def told(task: Task, words: Sequence[str], config: DictConfig) -> Told | None:
+    """Returns how often each example's fact and some words were told; None where no one counted.
+
+    Args:
+        task: what is scored.
+        words: further words.
+        config: the whole evaluation config.
+
+    Raises:
+        InputError: a corpus that cannot be read.
+    """
+    examples = _examples(task)
+    if is_named(config.analysis.corpus):
+        return _in_corpus(examples, words, config)
+    counts = None if config.data.world is None or not examples else Path(config.model.path) / COUNTS
+    if counts is None or not counts.is_file() or config.analysis.name == "none":
+        return None
+    return _in_training(counts, examples, words, config)
+
+
+def count_told(task: Task, scores: Scores, analyses: Analyses, config: DictConfig) -> Analyses:
+    """Returns the analyses with where facts were counted; the tables of the base get the column `frequency`.
+
+    Args:
+        task: what was scored.
+        scores: its tables.
+        analyses: of the run so far.
+        config: the whole evaluation config.
+
+    Raises:
+        InputError: a corpus that cannot be read.
+    """
+    with scores.timed("frequency"):
+        found = told(task, (), config)
+    if found is None:
+        return analyses
+    scores.base = with_frequency(scores.base, found)
+    return replace(analyses, frequency=found.source)
+
+
+def with_frequency(tables: Mapping[str, pd.DataFrame], told: Told) -> dict[str, pd.DataFrame]:
+    """Returns the tables of each split with the column `frequency`, missing for examples without a subject.
+
+    Args:
+        tables: a row an example, with its id.
+        told: the counts.
+    """
+    return {
+        split: table.assign(frequency=table["id"].map(told.examples).astype("Int64")) for split, table in tables.items()
+    }
+
+
+def _examples(task: Task) -> tuple[Example, ...]:
+    if not isinstance(task, LanguageTask) or not isinstance(task.examples, ExampleSet):
+        return ()
+    return task.examples.examples
+
+
+def _in_corpus(examples: Sequence[Example], words: Sequence[str], config: DictConfig) -> Told:
+    corpus = open_corpus(config.analysis.corpus)
+    pairs = {example.id: (example.subject, example.answer) for example in examples if example.subject}
+    sought = [word for word in words if word.strip()]
+    with _progress(config.trainer.progress_bar) as tell:
+        found = kept_frequencies(corpus, list(pairs.values()), sought, tell)
+    key = None if corpus.key is None else xxhash.xxh3_64_hexdigest(corpus.key.encode())
+    source = Frequency(corpus.name, "documents", found.documents, key)
+    return Told(source, {id: found.pairs[pair] for id, pair in pairs.items()}, found.names)
+
+
+def _in_training(file: Path, examples: Sequence[Example], words: Sequence[str], config: DictConfig) -> Told:
+    """Returns the counts of the built-in model's training; of a word, the sentences that say it of a fact."""
+    content = file.read_bytes()
+    counts = json.loads(content)
+    said: Counter[str] = Counter()
+    for fact in build_world(config.data.world).facts:
+        said[fact.answer] += counts[fact.id]["true"]
+        said[fact.distractor] += counts[fact.id]["noisy"]
+    source = Frequency("the model's training", "training sentences", said.total(), xxhash.xxh3_64_hexdigest(content))
+    by_id = {example.id: counts[example.group]["true"] for example in examples}
+    return Told(source, by_id, {word: said[word] for word in words})
+
+
+@contextmanager
+def _progress(shown: bool) -> Iterator[Callable[[int], None] | None]:
+    """Yields what is told how many documents were read; nothing where no one watches."""
+    if not (shown and sys.stderr.isatty()):
+        yield None
+        return
+    columns = (TextColumn("{task.completed:,} documents of the corpus"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("documents", total=None)
+        yield lambda done: bar.update(task, completed=done)
