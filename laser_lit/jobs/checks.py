@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from laser_lit.data.split import MODES
 from laser_lit.errors import InputError, unknown_name
 from laser_lit.jobs.check_adapter import check_adapter
+from laser_lit.jobs.check_analysis import check_analysis
 from laser_lit.jobs.check_quantization import check_quantization
 from laser_lit.jobs.check_search import check_search
 from laser_lit.jobs.export import check_export
@@ -53,6 +54,7 @@ def check_job(config: DictConfig) -> None:
         if config[name] < least:
             raise InputError(f"{name} {config[name]}: must be at least {least}")
     check_search(config, _check_processes(config))
+    check_analysis(config)
     check_export(config)
     for name in ("results", "output"):
         if config.paths[name] is not None:
