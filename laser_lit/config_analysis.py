@@ -33,6 +33,23 @@ class CorpusConfig:
 
 
 @dataclass
+class TextConfig:
+    """General text on which the model is compared before and after the edit.
+
+    Attributes:
+        data: a choice of `data=`: text, or questions, whose prompts are then the text; null leaves it out.
+        path: file of the text, for choices without a source of their own.
+        tokens: most tokens that are read, in windows drawn at random.
+        window: tokens in a window, the unit of the intervals.
+    """
+
+    data: str | None = None
+    path: str | None = None
+    tokens: int = 16384
+    window: int = 128
+
+
+@dataclass
 class AnalysisConfig:
     """Which analyses a run makes of the edits that it applies.
 
@@ -42,9 +59,18 @@ class AnalysisConfig:
         corpus: where to count how often each fact is told; the built-in world knows it without.
         components: shares of components, in (0, 1): each edited matrix is replaced by that share of its components,
             those of the smallest singular values; empty leaves it out.
+        spectra: the singular values of the edited matrices, where the edit has computed them.
+        path: the scores of the first edit, of the first two, and so on; null does it for stacks of 2 to 5 edits.
+        storage: shares of the edited matrices' storage, in (0, 1], at which rank reduction is set against pruning;
+            empty leaves it out.
+        text: general text before and after the edit.
     """
 
     name: str = MISSING
     mechanism: bool | None = None
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     components: list[float] = field(default_factory=list)
+    spectra: bool = True
+    path: bool | None = None
+    storage: list[float] = field(default_factory=list)
+    text: TextConfig = field(default_factory=TextConfig)

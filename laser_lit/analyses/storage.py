@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from laser_lit.analyses.further import Further
 from laser_lit.edits.edit import Edit
@@ -66,7 +67,7 @@ def _rank(share: float, shape: tuple[int, int]) -> int:
 
 
 def _pair(ids: Sequence[MatrixId], ranks: Sequence[int], stack: Stack, whitened: bool) -> tuple[Stack, Stack]:
-    def made(**how: str) -> Stack:
+    def made(**how: Any) -> Stack:
         edits = [
             Edit(id.layer, id.matrix, rank=rank, part=id.part, expert=id.expert, **how)
             for id, rank in zip(ids, ranks, strict=True)

@@ -35,11 +35,15 @@ class TokenDivergence:
         kl: (T,) KL divergence of the edited from the base's distribution over the next token, nats.
         change: (T,) the edited model's log loss of the token minus the base's, nats; its mean is the change of the log
             perplexity.
+        log_loss: (T,) the base's log loss of the token, nats.
+        moved: (T,) 1 where the most probable token is another one, else 0.
     """
 
     windows: NDArray[np.int64]
     kl: Floats
     change: Floats
+    log_loss: Floats
+    moved: Floats
 
 
 class Divergence:
@@ -102,9 +106,9 @@ class Divergence:
                 for batch, states in zip(piece, base, strict=True):
                     found.append((_window_of(batch), self._compared(batch, states)))
         windows = np.concatenate([numbers for numbers, _ in found])
-        values = torch.cat([rows for _, rows in found]).numpy()  # (T, 2)
+        values = torch.cat([rows for _, rows in found]).numpy()  # (T, 4)
         order = np.argsort(windows, kind="stable")
-        return TokenDivergence(windows[order], values[order, 0], values[order, 1])
+        return TokenDivergence(windows[order], *values[order].T)
 
     def _states(self, piece: Sequence[Batch]) -> list[Tensor]:
         """Returns the base's hidden states of each batch, computed once where the whole text is one piece."""
@@ -121,7 +125,7 @@ class Divergence:
         return states
 
     def _compared(self, batch: Batch, base: Tensor) -> Tensor:
-        """Returns KL and change of log loss of each token of a batch, (T, 2) float64 on the CPU."""
+        """Returns what a `TokenDivergence` says of each token of a batch, (T, 4) float64 on the CPU."""
         moved = batch.to(input_device(self._model))
         with _at_head(self._model, moved, base) as seen:
             logits = self._model(**model_inputs(self._model, moved)).logits[0]  # (2T, vocabulary)
@@ -134,12 +138,14 @@ class Divergence:
 
 
 def _divergences(base: Tensor, edited: Tensor, targets: Tensor) -> Tensor:
-    """Returns KL(base‖edited) and the change of the log loss of the targets from logits (T, vocabulary), as (T, 2)."""
+    """Returns KL, change, log loss and moved of a `TokenDivergence` from logits (T, vocabulary), as (T, 4)."""
     wide = torch.float32 if base.device.type == "mps" else torch.float64
     p, q = base.to(wide).log_softmax(-1), edited.to(wide).log_softmax(-1)  # (T, vocabulary)
     difference = p - q
     kl = (p.exp() * difference).sum(-1).clamp(min=0.0)  # rounding alone can make it negative
-    found = torch.stack([kl, difference.gather(1, targets[:, None])[:, 0]], dim=1)  # (T, 2)
+    change, log_prob = (values.gather(1, targets[:, None])[:, 0] for values in (difference, p))
+    moved = (base.argmax(-1) != edited.argmax(-1)).to(wide)
+    found = torch.stack([kl, change, -log_prob, moved], dim=1)  # (T, 4)
     if not bool(torch.isfinite(found).all()):
         raise InputError("the model's logits are not finite numbers; its weights hold NaN or overflow in this dtype")
     return found.cpu().double()

@@ -1,11 +1,11 @@
-"""The text that a guard watches: which one, and which windows of it choose and which report."""
+"""The text that a guard watches, or an analysis: which one, and which windows of it choose and which report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from laser_lit.config_data import DataConfig, config_folder
 from laser_lit.data.example import ExampleSet, TextSet
@@ -37,41 +37,43 @@ class GuardText:
     parts: dict[str, list[Request]]
 
     @classmethod
-    def of(cls, config: DictConfig, model: Any, tokenizer: Any) -> "GuardText":
-        """Returns the windows of the text that `search.guard` names.
+    def of(
+        cls, config: DictConfig, model: Any, tokenizer: Any, typed: str = "search.guard", parts: Sequence[str] = PARTS
+    ) -> "GuardText":
+        """Returns the windows of the text that a part of the config names.
 
         Args:
             config: the whole evaluation config.
             model: a causal language model.
             tokenizer: the model's.
+            typed: the part of the config, with data, path, tokens and window.
+            parts: of PARTS, what is wanted.
 
         Raises:
             InputError: no such text, too little of it, or text in other words than the model's.
         """
-        guard = config.search.guard
-        data = _data_config(config)
+        guard = OmegaConf.select(config, typed)
+        data = _data_config(config, guard)
         try:
             found = load_data(data, tokenizer)
         except InputError as error:
-            raise InputError(f"search.guard.data={guard.data} search.guard.path={guard.path}: {error}") from error
+            raise InputError(f"{typed}.data={guard.data} {typed}.path={guard.path}: {error}") from error
         limit = context_length(model)
         window = guard.window if limit is None else min(guard.window, limit)
 
         def windows(text: TextSet) -> list[Request]:
             return encode(text, tokenizer, "causal", max_length=limit, window=window)
 
-        parts = {}
-        for part, all_windows in _halves(found, config, data.limit, windows).items():
-            drawn = _drawn(all_windows, guard.tokens, config.seed)
-            _check(drawn, part, guard, tokenizer)
-            parts[part] = drawn
+        halves, taken = _halves(found, config, data.limit, windows), {}
+        for part in parts:
+            taken[part] = _drawn(halves[part], guard.tokens, config.seed)
+            _check(taken[part], part, guard, typed, tokenizer)
         questions = " (questions without their answers)" if isinstance(found, ExampleSet) else ""
-        return cls(f"{guard.path or guard.data}{questions}", parts)
+        return cls(f"{guard.path or guard.data}{questions}", taken)
 
 
-def _data_config(config: DictConfig) -> DataConfig:
+def _data_config(config: DictConfig, guard: Any) -> DataConfig:
     """Returns the data config of the guard text; the evaluated data's own where it is the same choice."""
-    guard = config.search.guard
     if guard.data == config.data.name and guard.path is None:
         return as_data_config(config.data)
     return named_config(guard.data, config_folder(), **({} if guard.path is None else {"path": guard.path}))
@@ -102,17 +104,17 @@ def _drawn(windows: Sequence[Request], tokens: int, seed: int) -> list[Request]:
     return [windows[row] for row in sorted(kept.tolist())]
 
 
-def _check(windows: Sequence[Request], part: str, guard: Any, tokenizer: Any) -> None:
+def _check(windows: Sequence[Request], part: str, guard: Any, typed: str, tokenizer: Any) -> None:
     if len(windows) < LEAST:
         raise InputError(
-            f"search.guard: the {part} part of {guard.path or guard.data} has {len(windows)} windows of up to "
-            f"{guard.window} tokens, a bound needs at least {LEAST}: take a longer text, more search.guard.tokens or a "
-            "smaller search.guard.window"
+            f"{typed}: the {part} part of {guard.path or guard.data} has {len(windows)} windows of up to "
+            f"{guard.window} tokens, a bound needs at least {LEAST}: take a longer text, more {typed}.tokens or a "
+            f"smaller {typed}.window"
         )
     targets = [target for window in windows for target in window.targets]
     unknown = targets.count(tokenizer.unk_token_id) / len(targets)
     if unknown > UNKNOWN:
         raise InputError(
-            f"search.guard: the model's tokenizer does not know {unknown:.0%} of {guard.path or guard.data}; "
-            "take text in its words, or the questions of its own data set: search.guard.data=…"
+            f"{typed}: the model's tokenizer does not know {unknown:.0%} of {guard.path or guard.data}; "
+            f"take text in its words, or the questions of its own data set: {typed}.data=…"
         )

@@ -72,7 +72,7 @@ def _figure(pairs: list[tuple[AppliedEdit, Spectrum]]) -> Figure:
     lines = [_lines(*pair) for pair in pairs]
     names = (("kept", "--accent", "markers"), ("dropped", "--quiet", "markers"), ("noise ends", "--bad", "lines"))
     data = [_trace(name, colour, mode, *lines[0][name]) for name, colour, mode in names]
-    menus = {}
+    menus: dict[str, Any] = {}
     if len(pairs) > 1:
         options = {
             f"{matrix_name(edit)}, {amount(edit)}": {

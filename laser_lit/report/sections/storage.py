@@ -56,7 +56,9 @@ def _note(storage: Storage, axis: ScoreAxis) -> str:
 
 
 def _sentence(storage: Storage, axis: ScoreAxis) -> str:
-    low, pruned, unclear = [], [], []
+    low: list[str] = []
+    pruned: list[str] = []
+    unclear: list[str] = []
     for point in storage.points:
         ci95 = axis.bounds(_difference(point))
         where = unclear if ci95 is None or ci95[0] <= 0 <= ci95[1] else low if ci95[0] > 0 else pruned

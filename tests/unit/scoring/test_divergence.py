@@ -28,7 +28,7 @@ def windows(tokenizer, side="right", size=4):
 
 
 def directly(model, batches, stack):
-    """Returns (window, KL, change of log loss) of each token from full logits in float64, one window at a time."""
+    """Returns windows, KL, change, log loss and moved of each token from full logits, one window at a time."""
     rows = []
     for number, request in enumerate(batches.requests):
         ids = torch.tensor([request.tokens])
@@ -40,7 +40,8 @@ def directly(model, batches, stack):
         kl = (p.exp() * (p - q)).sum(-1)
         targets = torch.tensor(request.targets)[:, None]
         change = (p - q).gather(1, targets)[:, 0]
-        rows += [(number, float(a), float(b)) for a, b in zip(kl, change, strict=True)]
+        loss, moved = -p.gather(1, targets)[:, 0], p.argmax(-1) != q.argmax(-1)
+        rows += [(number, *map(float, token)) for token in zip(kl, change, loss, moved, strict=True)]
     return [torch.tensor(column, dtype=torch.float64) for column in zip(*rows, strict=True)]
 
 
@@ -49,11 +50,13 @@ def directly(model, batches, stack):
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_every_token_is_compared_as_the_definition_says(models_by_name, tokenizer, name, side):
     model, batches = models_by_name(name), windows(tokenizer, side)
-    numbers, kl, change = directly(model, batches, STACK)
+    numbers, kl, change, loss, moved = directly(model, batches, STACK)
     found = Divergence(model, find_matrices(model), batches).of(STACK)
     assert found.windows.tolist() == numbers.tolist()
     torch.testing.assert_close(torch.from_numpy(found.kl), kl, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(torch.from_numpy(found.change), change, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(torch.from_numpy(found.log_loss), loss, rtol=1e-4, atol=1e-5)
+    assert found.moved.tolist() == moved.tolist()
     assert found.kl.min() >= 0
     assert found.kl.max() > 1e-3
 
