@@ -84,7 +84,7 @@ class SokobanTask:
         """Yields differentiable scalars whose sum is the mean log loss of the rows."""
         return imitation_loss(self.model, self.levels[split].solutions, rows)
 
-    def answer_logits(self, split: str) -> AnswerLogits:
+    def answer_logits(self, split: str, stack: Stack | None = None) -> AnswerLogits:
         """Raises an error: there are no such logits."""
         raise InputError(f"controls: {NO_LOGITS}")
 

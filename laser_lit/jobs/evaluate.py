@@ -11,17 +11,19 @@ from laser_lit.config import config_hash, plain
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
 from laser_lit.jobs.adapted import decides, reft_notes, reft_result
+from laser_lit.jobs.analyses import Analysed, analysed, wanted
 from laser_lit.jobs.calibration import calibrated
-from laser_lit.jobs.controls import check_controls, scored_controls, wants_controls
 from laser_lit.jobs.export import check_exported, check_smaller, export
+from laser_lit.jobs.frequency import check_told, count_told
 from laser_lit.jobs.laser import ConfiguredStack
+from laser_lit.jobs.log import Written, log_results
 from laser_lit.jobs.scores import Scores, gain_over, score_both
 from laser_lit.jobs.search import is_shard, search, shard_done
 from laser_lit.jobs.write import save_stack, write_results
 from laser_lit.reft.adapter import Adapter
 from laser_lit.results import record as records
 from laser_lit.results.provenance import git_commit, versions
-from laser_lit.results.record import Control, Record, SplitResult, StackSource
+from laser_lit.results.record import Record, SplitResult, StackSource
 from laser_lit.results.store import ResultsStore
 from laser_lit.tasks.base import SPLITS, Task
 
@@ -40,35 +42,45 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig, adap
     """
     store = ResultsStore(results_folder(config, task))
     check_exported(task, config)
+    check_told(task, config)
     if adapter is not None:
         adapter.check(task.model)
-    found, controls_wanted = None, config.controls
+    found = None
     if laser is None:
-        check_controls(task, config.controls)
+        wanted(task, config, edited=None)
         found = search(task, store, config)
         laser = found.laser
         if is_shard(config):
             print(shard_done(found, store, config))  # noqa: T201
             return found.objective
-        controls_wanted = False if laser.stack is None else config.controls  # a search in vain is a result, no mistake
     laser = calibrated(laser.on(task.matrices), task, config)
-    with_controls = wants_controls(task, laser.stack, controls_wanted)
+    in_vain = found is not None and laser.stack is None  # a result, no mistake
+    what = None if in_vain else wanted(task, config, edited=laser.stack is not None)
     edits = [] if laser.stack is None else laser.stack.resolve(task.matrices)
     check_smaller(edits, config)
     scores = score_both(task, laser.stack, store, task.content(), adapter)
-    controls: tuple[Control, ...] = ()
-    if with_controls and laser.stack is not None:
-        with scores.timed("controls"):
-            controls = scored_controls(task, laser.stack, edits)
+    beside = Analysed()
+    if what is not None and laser.stack is not None:
+        beside = analysed(task, laser.stack, edits, scores, what, config.seed)
     if task.writes:
-        record = _record(task, laser, edits, scores, config, controls, adapter)
+        beside = replace(beside, analyses=count_told(task, scores, beside.analyses, config))
+        record = _record(task, laser, edits, scores, config, beside, adapter)
         if found is not None:
             record = replace(record, search=found.record, seconds={"search": found.seconds, **record.seconds})
-        write_results(record, scores, laser.stack, edits, config, None if found is None else found.cells)
+        cells = None if found is None else found.cells
+        written = write_results(record, scores, beside.tables, laser.stack, edits, config, cells)
         if found is not None and laser.stack is not None:
             save_stack(store.folder, record, laser.stack, edits)
-        export(task, laser, record, config)
+        _end(task, laser, written, config)
     return task.objective(scores.most_edited["validation"])
+
+
+def _end(task: Task, laser: ConfiguredStack, written: Written, config: DictConfig) -> None:
+    """Exports the model where it is asked for, and logs the result, also where the export fails."""
+    try:
+        export(task, laser, written.record, config)
+    finally:
+        log_results(written, config)
 
 
 def results_folder(config: DictConfig, task: Task) -> Path:
@@ -84,7 +96,7 @@ def _record(
     edits: Sequence[AppliedEdit],
     scores: Scores,
     config: DictConfig,
-    controls: tuple[Control, ...],
+    beside: Analysed,
     adapter: Adapter | None,
 ) -> Record:
     results = {split: _split_result(task, scores, split, config.seed) for split in SPLITS}
@@ -102,7 +114,8 @@ def _record(
         config_hash=config_hash({**task.content(), **_named(laser.stack, edits), **decides(adapter)}),
         stack=source,
         reft=None if adapter is None else reft_result(task, adapter, scores, config),
-        controls=controls,
+        controls=beside.controls,
+        analyses=beside.analyses,
         test_opened=scores.test_opened,
         device=task.device,
         seed=config.seed,

@@ -1,20 +1,18 @@
-"""What a finished run leaves behind: the files of its folder, the terminal's table, the loggers' entries."""
+"""What a finished run leaves behind: the files of its folder, the terminal's table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from lightning.pytorch.loggers import CSVLogger
 from omegaconf import DictConfig
 
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
+from laser_lit.jobs.log import Written
 from laser_lit.jobs.scores import Scores
-from laser_lit.lit.loggers import finish_loggers, make_loggers
 from laser_lit.report.html import write_report
 from laser_lit.report.tables import render_result
 from laser_lit.report.terminal import result_console
-from laser_lit.report.wandb import flat_metrics, log_result
 from laser_lit.results.cells import FILE as CELLS
 from laser_lit.results.cells import write_cells
 from laser_lit.results.predictions import predictions_table, write_predictions
@@ -24,16 +22,20 @@ from laser_lit.results.record import Record
 def write_results(
     record: Record,
     scores: Scores,
+    variants: Mapping[str, Mapping[str, pd.DataFrame]],
     stack: Stack | None,
     edits: Sequence[AppliedEdit],
     config: DictConfig,
     cells: pd.DataFrame | None = None,
-) -> None:
-    """Writes result.json, predictions.parquet, stack.yaml and report.html, logs them, and prints the table.
+) -> Written:
+    """Returns what the loggers get, after writing the files of the run folder and printing the table.
+
+    The files are result.json, predictions.parquet, stack.yaml, report.html and, of a search, cells.parquet.
 
     Args:
         record: of the run.
         scores: the per-example tables.
+        variants: those of the analyses, by split and name.
         stack: what was applied; None for the base alone.
         edits: the stack as resolved.
         config: the whole evaluation config.
@@ -45,22 +47,16 @@ def write_results(
         write_cells(cells, folder / CELLS)
     tables = {split: (base, scores.laser.get(split)) for split, base in scores.base.items()}
     named = {"reft": scores.reft, "laser_reft": scores.laser_reft}
-    more = {split: {name: found[split] for name, found in named.items() if found} for split in tables}
+    more = {
+        split: {**{name: found[split] for name, found in named.items() if found}, **variants.get(split, {})}
+        for split in tables
+    }
     predictions = predictions_table(tables, more)
     write_predictions(predictions, folder / "predictions.parquet")
     record.save(folder / "result.json")
     write_report(folder, record, predictions)
-    console = result_console()
-    console.print(render_result(record, folder, cells))  # before W&B, which may be slow
-    how = config.laser.name if record.search is None else f"search {record.search.driver}"
-    how += f" + {record.reft.kind}" if record.reft else ""
-    loggers = make_loggers(config.logger, folder, f"{record.model['id']} {record.data['name']} {how}")
-    for logger in loggers:
-        if isinstance(logger, CSVLogger):
-            logger.log_metrics(flat_metrics(record))
-    log_result(loggers, record, predictions, manifest, cells)
-    for line in finish_loggers(loggers):
-        console.print(f"  {line}", style="dim", highlight=False, soft_wrap=True)
+    result_console().print(render_result(record, folder, cells))  # before W&B, which may be slow
+    return Written(record, predictions, manifest, cells)
 
 
 def save_stack(folder: Path, record: Record, stack: Stack, edits: Sequence[AppliedEdit]) -> Path:

@@ -12,6 +12,7 @@ from rich.text import Text
 from laser_lit.report.findings import headline, notices, opened, remedies, split_gain
 from laser_lit.report.reft import answered, comparisons, reft_rows, rows_title
 from laser_lit.report.search_table import search_tables
+from laser_lit.report.sections.mechanism import mechanism_sentence
 from laser_lit.report.terminal import add_row, paragraph, plain_table
 from laser_lit.report.wording import Change, amount, changes, matrix_name, value
 from laser_lit.results.record import AppliedEdit, Record
@@ -39,7 +40,7 @@ def render_result(record: Record, folder: Path | None = None, cells: pd.DataFram
     for table in tables:
         parts += [] if table is None else [Padding(table, (0, 0, 0, 1)), Text("")]
     parts += [paragraph(headline(record), "bold")]
-    parts += [paragraph(sentence, "") for sentence in comparisons(record)]
+    parts += [paragraph(sentence, "") for sentence in (*comparisons(record), mechanism_sentence(record)) if sentence]
     parts += [paragraph(f"! {notice}", "yellow") for notice in notices(record)]
     parts.append(paragraph(opened(record), "dim"))
     if folder is not None:

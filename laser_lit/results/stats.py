@@ -81,6 +81,41 @@ def bootstrap_cis(
     return found
 
 
+def ratio_ci(
+    numerators: ArrayLike,
+    denominators: ArrayLike,
+    groups: Sequence[object] | NDArray[np.generic],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[float, float] | None:
+    """Returns the 95 % percentile interval of a ratio of sums by bootstrap over whole groups.
+
+    Args:
+        numerators: (n,) what an example adds above.
+        denominators: (n,) what it adds below.
+        groups: (n,) the group of each example.
+        resamples: bootstrap samples.
+        seed: of the resampling.
+
+    Returns:
+        The interval; None for a single group, or where the sum below is 0 or changes its sign among the samples: the
+        ratio then has no bounds.
+
+    Raises:
+        InputError: as `bootstrap_cis`.
+    """
+    above, _ = group_sums(numerators, groups)
+    below, _ = group_sums(denominators, groups)
+    if above.size < 2:
+        return None
+    sums = _resampled(np.column_stack([above, below]), resamples, np.random.default_rng(seed))  # (resamples, 2)
+    if not (np.sign(sums[:, 1]) == np.sign(below.sum())).all() or below.sum() == 0:
+        return None
+    low, high = np.quantile(sums[:, 0] / sums[:, 1], [0.025, 0.975])
+    return float(low), float(high)
+
+
 def sign_flip_p(
     gains: ArrayLike,
     groups: Sequence[object] | NDArray[np.generic],

@@ -1,5 +1,6 @@
 """Scores to outcomes: one table row an example."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ COLUMNS = (
     "f1",
     "choices",
     "choice_log_probs",
+    "confidence",
     "target_new_log_loss",
     "target_new_tokens",
     "top1_tokens",
@@ -56,8 +58,8 @@ def outcomes(
     Columns (`COLUMNS`): `log_loss` is the answer's negative log prob divided by its number of tokens (nats),
     `n_tokens` that number; `prediction` the most probable token, the chosen choice or the continuation ("paper": with
     the prompt); `top5` and `top10` whether the answer is among the most probable tokens; `choice_log_probs` the summed
-    log prob of each of `choices`; `top1_tokens` how many of a window's tokens were predicted; `truncated` how many
-    tokens the prompt lost.
+    log prob of each of `choices`; `confidence` the probability of a one-token prediction, or of the chosen choice among
+    the choices; `top1_tokens` how many of a window's tokens were predicted; `truncated` how many the prompt lost.
 
     Args:
         examples: the data set.
@@ -109,6 +111,12 @@ def _alike(a: RequestScore, b: RequestScore) -> bool:
     return a is b or (a.generated == b.generated and len(a.log_probs) == len(b.log_probs) and close)
 
 
+def _share(log_probs: Sequence[float], place: int) -> float | None:
+    """Returns the probability of one of several choices among them; None where all are impossible."""
+    best = log_probs[place]
+    return None if best == -math.inf else 1.0 / sum(math.exp(other - best) for other in log_probs)
+
+
 class _Judge:
     """Makes an example's row from its scores."""
 
@@ -158,6 +166,7 @@ class _Judge:
         prediction = self._decode(score.best[:1])
         row = {"prediction": prediction.strip(), "correct": self._hits(prediction, example), "n_tokens": 1}
         row |= {"log_loss": -score.log_probs[0], **self._tops(example, score)}
+        row["confidence"] = math.exp(score.top_log_probs[0]) if score.top_log_probs else None
         if len(score.log_probs) > 1:
             row |= {"target_new_log_loss": -score.log_probs[1], "target_new_tokens": 1}
         return row
@@ -185,6 +194,7 @@ class _Judge:
             "n_tokens": lengths[gold],
             "choices": list(example.choices),
             "choice_log_probs": log_probs,
+            "confidence": _share(ranks, best),
             **tops,
         }
 

@@ -104,8 +104,8 @@ class Task(Protocol):
         """
         ...
 
-    def answer_logits(self, split: str) -> AnswerLogits:
-        """Returns the base's logits where the answers of a split are read."""
+    def answer_logits(self, split: str, stack: Stack | None = None) -> AnswerLogits:
+        """Returns the logits under a stack where the answers of a split are read; None is the base."""
         ...
 
     def answer_name(self, column: int) -> str:

@@ -38,6 +38,7 @@ from laser_lit.scoring.loss import log_losses
 from laser_lit.scoring.metrics import metrics
 from laser_lit.scoring.request import Request
 from laser_lit.scoring.requests import encode
+from laser_lit.tasks.answer_places import answers_at_one_place, has_vocabulary, logits_of
 from laser_lit.tasks.base import SPLITS
 from laser_lit.tasks.part import Part
 from laser_lit.tasks.searching import LanguageScorer, Tabulate
@@ -147,32 +148,26 @@ class LanguageTask:
     @property
     def no_controls(self) -> str | None:
         """Why controls that shift logits cannot be scored; None where they can."""
-        roles = {request.role for part in self.parts.values() for request in part.requests}
-        ids = {
-            request.targets for part in self.parts.values() for request in part.requests if request.role == "choices"
-        }
-        if roles - {"token", "choices"} or len(ids) > 1:
-            return f"the answers of data {self._config.data.name} are not read off a single place"
+        if not answers_at_one_place(self.parts, self._config.normalize_choices):
+            return (
+                f"the answers of data {self._config.data.name} are neither read off a single place nor the same few "
+                "choices for every example"
+            )
         if self.processes > 1:
             return "they are fitted on all logits at once, and several processes share the examples"
-        rows = sum(part.n for part in self.parts.values())
+        rows = sum(part.n for part in self.parts.values() if has_vocabulary(part))
         if rows * self.model.config.get_text_config().vocab_size > MOST_LOGITS:
             return f"the logits of {rows:,} examples over the whole vocabulary do not fit memory; set data.limit"
         return None
 
-    def answer_logits(self, split: str) -> AnswerLogits:
-        """Returns the base's logits where the answers are read: over the vocabulary, or over the choices."""
-        self._module.keep_logits = True
+    def answer_logits(self, split: str, stack: Stack | None = None) -> AnswerLogits:
+        """Returns the logits where the answers are read: over the vocabulary, or over the choices."""
+        self._module.keep_logits = has_vocabulary(self.parts[split])
         try:
-            scores = {score.number: score for score in self._run(None, split)}
+            scores = self._run(stack, split)
         finally:
             self._module.keep_logits = False
-        requests, examples = self.parts[split].requests, self.parts[split].examples
-        logits = torch.stack([torch.as_tensor(scores[number].logits) for number in range(len(requests))])
-        if not isinstance(examples, ExampleSet) or examples.scoring != "choice":
-            return AnswerLogits(logits, torch.tensor([request.targets[0] for request in requests]))
-        gold = [example.golds[0] for example in examples.examples]
-        return AnswerLogits(logits[:, requests[0].targets], torch.tensor(gold))
+        return logits_of(self.parts[split], scores)
 
     def answer_name(self, column: int) -> str:
         """Returns the token or choice that a column of `answer_logits` stands for."""

@@ -78,7 +78,7 @@ class SeveralTasks:
             factors = FactorCache(max_memory_bytes=int(FACTORS * cache_gb * 1e9))
             yield SeveralScorer(scorers, [data[f"n_{split}"] for data in self._data.values()], factors)
 
-    def answer_logits(self, split: str) -> AnswerLogits:
+    def answer_logits(self, split: str, stack: Stack | None = None) -> AnswerLogits:
         """Raises an error: controls are fitted on one data set."""
         raise InputError(f"no answer logits: {self.no_controls}")
 

@@ -17,7 +17,7 @@ LAYERS = (
     ("edits", "spectral", "reft"),
     ("data", "scoring", "export"),
     ("tasks", "lit"),
-    ("search",),
+    ("search", "analyses"),
     ("report",),
     ("jobs", "main"),
 )
@@ -29,7 +29,7 @@ NARROW = {
     "spectral": {"errors", "files", "config", "linalg", "models"},
 }
 # … and the only parts that may import them.
-READERS = {"results": {"tasks", "lit", "search", "report", "jobs", "main"}}
+READERS = {"results": {"tasks", "lit", "search", "analyses", "report", "jobs", "main"}}
 
 # Parts that work on bare tensors, tables and files, and the libraries that they therefore may not import.
 LIGHT = {"errors", "files", "results", "linalg", "spectral"}

@@ -4,11 +4,21 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from laser_lit.report.sections.calibration import calibration_section
+from laser_lit.report.sections.frequency import frequency_section
+from laser_lit.report.sections.mechanism import mechanism_section
+from laser_lit.report.sections.paraphrases import paraphrases_section
 from laser_lit.report.sections.section import Section
 from laser_lit.report.sections.spectra import spectra_section
 from laser_lit.results.record import Record
 
-SECTIONS: tuple[Callable[[Record, pd.DataFrame], Section | None], ...] = (spectra_section,)
+SECTIONS: tuple[Callable[[Record, pd.DataFrame], Section | None], ...] = (
+    mechanism_section,
+    frequency_section,
+    paraphrases_section,
+    calibration_section,
+    spectra_section,
+)
 """Each makes its section from record and predictions, or None where they hold nothing of the kind."""
 
 

@@ -41,6 +41,14 @@ class AnswerLogits:
             log_loss.append(moved.logsumexp(-1) - moved.gather(1, gold[:, None])[:, 0])
         return torch.cat(correct).numpy(), torch.cat(log_loss).double().numpy()
 
+    def best(self, shift: Tensor) -> np.ndarray:
+        """Returns the most probable column of every row (n,) after adding a shift, the first of equals.
+
+        Args:
+            shift: (vocabulary,) float32.
+        """
+        return torch.cat([(logits + shift).argmax(-1) for logits, _ in self.chunks()]).numpy()
+
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields (logits, gold) a few rows at a time."""
         rows = max(1, CHUNK // self.logits.shape[1])

@@ -11,7 +11,7 @@ from families import FAMILIES
 from laser_lit.edits.edit import Edit
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
-from laser_lit.jobs.controls import wants_controls
+from laser_lit.jobs.analyses import wanted
 from laser_lit.jobs.evaluate import results_folder, run_task, score_both
 from laser_lit.jobs.laser import ConfiguredStack
 from laser_lit.models.matrices import find_matrices
@@ -142,25 +142,29 @@ def test_folders(task, configured):
     assert results_folder(configured("paths.results=elsewhere"), task) == Path("elsewhere")
 
 
+@pytest.mark.parametrize("name", ["controls", "analysis.mechanism"])
 @pytest.mark.parametrize(
-    ("stack", "problem", "wanted", "expected"),
+    ("edited", "problem", "asked", "expected"),
     [
-        (STACK, None, None, True),
-        (STACK, None, True, True),
-        (STACK, None, False, False),
-        (STACK, "why not", None, False),
-        (STACK, "why not", False, False),
-        (None, None, None, False),
-        (None, None, False, False),
+        (True, None, "null", True),
+        (None, None, "null", True),
+        (True, None, "true", True),
+        (True, None, "false", False),
+        (True, "why not", "null", False),
+        (True, "why not", "false", False),
+        (False, None, "null", False),
+        (False, None, "false", False),
     ],
 )
-def test_controls(task, stack, problem, wanted, expected):
+def test_what_is_scored_besides(task, configured, name, edited, problem, asked, expected):
     task.no_controls = problem
-    assert wants_controls(task, stack, wanted) is expected
+    found = wanted(task, configured(f"{name}={asked}"), edited=edited)
+    assert getattr(found, name.rpartition(".")[2]) is expected
 
 
-@pytest.mark.parametrize(("stack", "problem", "words"), [(STACK, "why not", "why not"), (None, None, "no edits")])
-def test_controls_that_cannot_be_had(task, stack, problem, words):
+@pytest.mark.parametrize("name", ["controls", "analysis.mechanism"])
+@pytest.mark.parametrize(("edited", "problem", "words"), [(True, "why not", "why not"), (False, None, "no edits")])
+def test_what_cannot_be_had(task, configured, name, edited, problem, words):
     task.no_controls = problem
-    with pytest.raises(InputError, match=f"controls=true: .*{words}"):
-        wants_controls(task, stack, True)
+    with pytest.raises(InputError, match=f"{name}=true: .*{words}.*leave {name} out"):
+        wanted(task, configured(f"{name}=true"), edited=edited)

@@ -91,10 +91,25 @@ def test_logits_of_the_answers_are_those_of_the_model(task):
     assert made._module.keep_logits is False
 
 
+def test_the_same_few_choices_have_logits_of_their_own(task):
+    made = task("choice")
+    assert made.no_controls is None
+    for stack in (None, STACK):
+        found, table = made.answer_logits("test", stack), made.score(stack, "test")
+        assert found.logits.shape == (len(table), len(table["choices"].iloc[0]))
+        best = [choices[int(place)] for choices, place in zip(table["choices"], found.logits.argmax(-1), strict=True)]
+        assert best == table["prediction"].tolist()
+        assert [choices[int(g)] for choices, g in zip(table["choices"], found.gold, strict=True)] == list(
+            table["answer"]
+        )
+    assert made.answer_name(0) == made.examples.examples[0].choices[0]
+
+
 def test_controls_and_why_not(task, monkeypatch):
     assert task().no_controls is None
-    for kind in ("choice", "generate", "text"):
-        assert "single place" in task(kind).no_controls
+    for kind in ("generate", "text"):
+        assert "nor the same few choices" in task(kind).no_controls
+    assert "nor the same few choices" in task("choice", "normalize_choices=true").no_controls
     made = task()
     made.processes = 2
     assert "several processes" in made.no_controls
