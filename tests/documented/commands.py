@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from documented.markdown import Code, code_in
@@ -18,16 +18,25 @@ PROGRAM = re.compile(
 SCRIPT = re.compile(r"(?:evaluate|train)\.py ")  # in running text `python` may be left out
 ASSIGNMENT = re.compile(r"([A-Z_]+)=(\"[^\"]*\"|'[^']*'|\S*)$")
 COMMENT = re.compile(r"(?:^|\s)#(?:\s.*)?$")
+MADE = re.compile(r"<!-- made by .*?<!-- end of what it makes -->", re.DOTALL)
 PYTHON = re.compile(r"(?:from [\w.]+ import |import \w)")
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command in a document: one line, its variables filled in, without prompt and comment."""
+    """A command in a document.
+
+    Attributes:
+        text: one line, its variables filled in, without prompt and comment.
+        file: the document.
+        line: its number there, from 1.
+        made: whether it stands in a part that a script makes of records, of whose runs it is.
+    """
 
     text: str
     file: str
     line: int
+    made: bool = False
 
     @property
     def place(self) -> str:
@@ -45,7 +54,12 @@ def documents(root: Path = ROOT) -> list[Path]:
 
 def documented_commands(root: Path = ROOT) -> list[Command]:
     """Returns every command in the order of the documents; one that is shown twice is here twice."""
-    return [command for path in documents(root) for code in code_in(path, root) for command in commands_of(code)]
+    found = []
+    for path in documents(root):
+        made = _made_lines(path.read_text())
+        for code in code_in(path, root):
+            found += [replace(command, made=command.line in made) for command in commands_of(code)]
+    return found
 
 
 def python_blocks(root: Path = ROOT) -> list[Code]:
@@ -78,6 +92,11 @@ def commands_of(code: Code) -> Iterator[Command]:
             for name, value in variables.items():
                 text = text.replace(f"${name}", value)
             yield Command(" ".join(text.split()), code.file, line)
+
+
+def _made_lines(text: str) -> set[int]:
+    spans = [(text.count("\n", 0, each.start()), text.count("\n", 0, each.end())) for each in MADE.finditer(text)]
+    return {line + 1 for start, end in spans for line in range(start, end + 1)}
 
 
 def _is_command(text: str, code: Code) -> bool:

@@ -1,6 +1,7 @@
 """How each documented command is covered: it is run, another test is named, or a reason why it cannot be run here."""
 
 import ast
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import yaml
 
 TABLE = Path(__file__).parent / "commands.yaml"
 WAYS = ("run", "tested", "elsewhere")
+CHOICE = re.compile(r"\((\w+(?:\|\w+)+)\)")
 FIELDS = {"as", "with", "after", "leaves", "says"}
 
 
@@ -44,16 +46,14 @@ class Block:
     Attributes:
         before: Python that makes the names which the text around the block speaks of.
         after: commands that have to be run before.
-        prints: whether its output is the next fenced block, numbers within a hundredth.
+        prints: its output is the next fenced block, but for this share in its numbers; None where that is not compared.
         replace: text -> what stands in its place.
-        elsewhere: why it is not run; empty where it is.
     """
 
     before: str = ""
     after: tuple[str, ...] = ()
-    prints: bool = False
+    prints: float | None = None
     replace: Mapping[str, str] = field(default_factory=dict)
-    elsewhere: str = ""
 
 
 def read_table(path: Path = TABLE) -> dict[str, Entry]:
@@ -66,11 +66,21 @@ def read_table(path: Path = TABLE) -> dict[str, Entry]:
     small: dict[str, str] = content["small"]
     found: dict[str, Entry] = {}
     for way in WAYS:
-        for command, said in content[way].items():
+        listed = [(command, said) for pattern, said in content[way].items() for command in each_of(pattern)]
+        for command, said in listed:
             if command in found:
                 raise ValueError(f"{path.name}: {command!r} is under {found[command].way} and under {way}")
             found[command] = _entry(command, way, said, small)
     return found
+
+
+def each_of(pattern: str) -> list[str]:
+    """Returns the commands that a line of the table stands for: (a|b) is either."""
+    choice = CHOICE.search(pattern)
+    if choice is None:
+        return [pattern]
+    before, after = pattern[: choice.start()], pattern[choice.end() :]
+    return [command for word in choice[1].split("|") for command in each_of(before + word + after)]
 
 
 def read_blocks(path: Path = TABLE) -> dict[str, list[Block]]:
