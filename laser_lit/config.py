@@ -14,6 +14,7 @@ from laser_lit.config_data import DataConfig
 from laser_lit.config_export import ExportConfig
 from laser_lit.config_finetune import FinetuneConfig
 from laser_lit.config_laser import LaserConfig
+from laser_lit.config_logger import LoggerConfig
 from laser_lit.config_reft import ReftConfig
 from laser_lit.config_search import SearchConfig
 from laser_lit.config_sokoban import PolicyConfig
@@ -135,27 +136,6 @@ class TrainerConfig:
     num_nodes: int = 1
     strategy: str = "auto"
     progress_bar: bool = True
-
-
-@dataclass
-class LoggerConfig:
-    """Where metrics go besides the run folder.
-
-    Attributes:
-        csv: write metrics.csv.
-        wandb: log to W&B; offline unless there is an API key, never a prompt.
-        project: W&B project.
-        entity: W&B user or team; null takes the account's default.
-        group: W&B group, to find the jobs of one sweep together; null names the sweep.
-        tags: W&B tags.
-    """
-
-    csv: bool = True
-    wandb: bool = True
-    project: str = "laser_lit"
-    entity: str | None = None
-    group: str | None = None
-    tags: list[str] = field(default_factory=list)
 
 
 @dataclass

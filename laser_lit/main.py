@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from laser_lit.config import register_schemas
 from laser_lit.config_data import config_folder, quote_templates
 from laser_lit.config_errors import check_keys, explain, explain_choice, explain_launcher
+from laser_lit.config_logger import check_artifacts
 from laser_lit.errors import InputError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -37,6 +38,7 @@ def run_job(config: DictConfig) -> float:
         raise InputError(
             f"task._target_={config.task._target_} is no function that can be imported: {error}"
         ) from error
+    check_artifacts(config.logger.artifacts)
     return job(config)
 
 

@@ -49,8 +49,10 @@ def pytest_make_collect_report(
 
 @pytest.fixture(autouse=True)
 def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or fills the user's cache."""
+    """No test reads or fills the user's cache, or W&B's."""
     monkeypatch.setenv("LASER_LIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    for name in ("DIR", "CACHE_DIR", "DATA_DIR", "CONFIG_DIR", "ARTIFACT_DIR"):
+        monkeypatch.setenv(f"WANDB_{name}", str(tmp_path_factory.mktemp("wandb")))
 
 
 @pytest.fixture(scope="session")

@@ -109,7 +109,7 @@ def _log(config: DictConfig, table: pd.DataFrame, name: str, console: Console) -
         return
     from laser_lit.lit.wandb_run import finish_run, start_run
 
-    run = start_run(config.logger, Path(config.paths.output), f"scan {name}")
+    run = start_run(config.logger, Path(config.paths.output), f"scan {name}", config.task.name)
     if run is None:
         return
     from laser_lit.report.scan_wandb import log_scan

@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
 from laser_lit.config import plain
+from laser_lit.config_logger import ADAPTER, MODEL
 from laser_lit.errors import InputError
 from laser_lit.files import check_new_folder, write_text_atomic
 from laser_lit.jobs.training_record import Record, last_loss
@@ -20,6 +21,7 @@ from laser_lit.lit.loggers import finish_loggers, make_loggers
 from laser_lit.lit.trained_model import RECORD
 from laser_lit.lit.trainer import make_trainer
 from laser_lit.lit.training_checkpoint import saved_step
+from laser_lit.report.wandb_training import log_training
 
 CHECKPOINT = "last.ckpt"
 
@@ -73,6 +75,8 @@ def run_training(config: DictConfig, training: Finetuning, job: TrainingJob) -> 
         job.publish(target, record)
         _keep(config, training, record)
         job.show(record)
+        kind = ADAPTER if training.group == "reft" else MODEL
+        log_training(loggers, record, target, kind, str(record["model"]), config.logger.artifacts)
         for line in finish_loggers(loggers):
             print(line)  # noqa: T201
     return last_loss(record["curve"])
@@ -108,7 +112,7 @@ def _announce(training: Finetuning) -> None:
 
 def _loggers(config: DictConfig, title: str) -> list[Logger]:
     """Returns the loggers of a training, with its config."""
-    loggers = make_loggers(config.logger, Path(config.paths.output), title)
+    loggers = make_loggers(config.logger, Path(config.paths.output), title, f"{config.task.name}-training")
     for logger in loggers:
         logger.log_hyperparams(plain(config))
     return loggers

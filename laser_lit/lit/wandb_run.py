@@ -3,13 +3,18 @@
 import logging
 import netrc
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import wandb
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
-from laser_lit.config import LoggerConfig
+from laser_lit.config_logger import LoggerConfig
+from laser_lit.results.logged_run import LoggedRun, read_logged_run
 
 OFFLINE = ("offline", "dryrun")
 _CLOUD = "https://api.wandb.ai"
@@ -19,27 +24,52 @@ _PATIENCE = 30
 log = logging.getLogger(__name__)
 
 
-def start_run(config: LoggerConfig, output: Path, name: str) -> Any | None:
+def start_run(config: LoggerConfig, output: Path, name: str, job_type: str) -> Any | None:
     """Returns a new run, offline where there is no API key or the server does not take it; None where W&B is off.
+
+    The run's folder gets a wandb.json that says which run it is.
 
     Args:
         config: whether, and where; WANDB_MODE has the last word.
         output: the run's folder.
         name: of the run on W&B.
+        job_type: the task, as W&B groups runs by it.
     """
     mode = wandb_mode() if config.wandb else "disabled"
-    return None if mode == "disabled" else _run(config, output, name, mode)
+    run = None if mode == "disabled" else _run(config, output, name, job_type, mode)
+    if run is not None:
+        _logged(run, output).save(output)
+    return run
 
 
 def finish_run(run: Any) -> str:
-    """Returns where a run is, in a line, having closed it.
+    """Returns where a run is, in a line, having closed it; its wandb.json then says what figures and tables it has.
 
     Args:
         run: as from `start_run`.
     """
-    said = f"W&B, offline: wandb sync {Path(run.dir).parent}" if run.offline else f"W&B: {run.url}"
+    place = Path(run.dir).parent
+    said = f"W&B, offline: wandb sync {place}" if run.offline else f"W&B: {run.url}"
+    output = place.parents[1]  # W&B's folder lies in <output>/wandb, or elsewhere where that cannot be written
+    logged = read_logged_run(output)
+    if logged is not None and logged.id == run.id:
+        nested = {key: entry for key, entry in dict(run.summary).items() if hasattr(entry, "get")}  # W&B's own mappings
+        kinds = {key: str(entry.get("_type")) for key, entry in sorted(nested.items()) if entry.get("_type")}
+        replace(logged, media=kinds).save(output)
     run.finish()
     return said
+
+
+def sweep_name() -> str | None:
+    """Returns the name of the multirun that this job is one of; None outside of one.
+
+    It is that of the multirun's folder, with the day before it where Hydra named the folder after the time of day.
+    """
+    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
+        return None
+    folder = Path(HydraConfig.get().sweep.dir).resolve()
+    day = folder.parent.name
+    return f"{day}-{folder.name}" if re.fullmatch(r"\d{4}-\d\d-\d\d", day) else folder.name
 
 
 def wandb_mode() -> str:
@@ -63,27 +93,28 @@ def has_wandb_key() -> bool:
     return any(known.authenticators(urlsplit(host).netloc) for host in hosts)
 
 
-def _run(config: LoggerConfig, output: Path, name: str, mode: str) -> Any:
+def _run(config: LoggerConfig, output: Path, name: str, job_type: str, mode: str) -> Any:
     """Returns a new W&B run, offline where the server does not take it, or None where W&B does not start at all.
 
     No result is lost over W&B: it says what is wrong and the run goes on.
     """
     for attempt in dict.fromkeys((mode, "offline")):
         try:
-            return _started(config, output, name, attempt)
+            return _started(config, output, name, job_type, attempt)
         except (wandb.Error, ValueError, OSError) as error:
             log.warning("W&B does not start %s (%s)", attempt, " ".join(str(error).split())[:300])
     log.warning("this run is not on W&B; logger=csv leaves it out")
     return None
 
 
-def _started(config: LoggerConfig, output: Path, name: str, mode: Any) -> Any:
+def _started(config: LoggerConfig, output: Path, name: str, job_type: str, mode: Any) -> Any:
     run = wandb.init(
         name=name,
         dir=output,
         project=config.project,
         entity=config.entity,
-        group=config.group,
+        group=config.group or sweep_name(),
+        job_type=job_type,
         tags=list(config.tags),
         mode=mode,
         settings=wandb.Settings(silent=True, console="off", init_timeout=_PATIENCE),
@@ -91,3 +122,8 @@ def _started(config: LoggerConfig, output: Path, name: str, mode: Any) -> Any:
     run.define_metric("trainer/global_step")  # as Lightning does for the runs that it starts
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
     return run
+
+
+def _logged(run: Any, output: Path) -> LoggedRun:
+    texts = {name: str(getattr(run, name) or "") for name in ("id", "project", "entity", "name", "group", "job_type")}
+    return LoggedRun(**texts, offline=bool(run.offline), path=os.path.relpath(Path(run.dir).parent, output))

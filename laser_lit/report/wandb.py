@@ -1,8 +1,7 @@
-"""A result on W&B: config, metrics, the examples, the manifest of the stack, the cells and figures of a search."""
+"""A result on W&B: config, metrics, tables, figures, the manifest of the stack, and the export where it is wanted."""
 
 import logging
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,18 @@ import pandas as pd
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from laser_lit.config_logger import EXPORT, STACK
 from laser_lit.edits.bases import SUFFIX as BASES
 from laser_lit.errors import InputError
 from laser_lit.report.cells import cells_payload
 from laser_lit.report.examples import examples_payload
+from laser_lit.report.figure import Figure
 from laser_lit.report.figures import search_figures
+from laser_lit.report.findings import remedies
+from laser_lit.report.gain_figure import gain_figure
 from laser_lit.report.task_report import task_report
+from laser_lit.report.wandb_files import log_files
+from laser_lit.report.wording import amount, matrix_name
 from laser_lit.results.compare import Gain
 from laser_lit.results.record import Record, SplitResult, jsonable
 from laser_lit.results.reft_result import ReftResult
@@ -35,6 +40,9 @@ def log_result(
     predictions: pd.DataFrame,
     stack_path: Path | None = None,
     cells: pd.DataFrame | None = None,
+    *,
+    export: Path | None = None,
+    artifacts: Sequence[str] = (STACK,),
 ) -> None:
     """Adds a result to the run of every W&B logger, online or offline; other loggers are passed over.
 
@@ -44,13 +52,29 @@ def log_result(
         predictions: as from `predictions_table`.
         stack_path: manifest of the edits, uploaded as an artifact; None for a run without edits.
         cells: as from `read_cells`; None for a run without a search.
+        export: folder of the edited model; None where none was written.
+        artifacts: the kinds of files that are wanted, as in `logger.artifacts`.
     """
-    for logger in [loggers] if isinstance(loggers, Logger) else loggers:
-        if isinstance(logger, WandbLogger):
-            _log(logger.experiment, record, predictions, stack_path)
-            _log_media(logger.experiment, record, predictions)
-            if cells is not None and record.search is not None:
-                _log_search(logger.experiment, record, record.search, cells)
+    files: dict[str, list[Path]] = {STACK: [], EXPORT: []}
+    files[STACK] += [] if stack_path is None else [stack_path, stack_path.with_suffix(BASES)]
+    files[EXPORT] += [] if export is None else [export]
+    for run in wandb_runs(loggers):
+        _log(run, record, predictions)
+        _log_media(run, record, predictions)
+        if cells is not None and record.search is not None:
+            _log_search(run, record, record.search, cells)
+        for kind, paths in files.items():
+            log_files(run, kind, str(record.model["id"]), record.config_hash, paths, artifacts)
+
+
+def wandb_runs(loggers: Logger | Iterable[Logger]) -> list[Any]:
+    """Returns the W&B runs among loggers.
+
+    Args:
+        loggers: one of Lightning's loggers, or several.
+    """
+    several = [loggers] if isinstance(loggers, Logger) else loggers
+    return [logger.experiment for logger in several if isinstance(logger, WandbLogger)]
 
 
 def flat_metrics(record: Record) -> dict[str, float | int | bool]:
@@ -113,22 +137,40 @@ def _numbers(entries: Mapping[str, Any]) -> dict[str, float | int | bool]:
     return {name: entry for name, entry in plain.items() if isinstance(entry, int | float)}
 
 
-def _log(run: Any, record: Record, predictions: pd.DataFrame, stack_path: Path | None) -> None:
-    import wandb
-
+def _log(run: Any, record: Record, predictions: pd.DataFrame) -> None:
     run.config.update(
         {**jsonable(record.config), "config_hash": record.config_hash, "versions": dict(record.versions)},
         allow_val_change=True,
     )
     run.summary.update(flat_metrics(record))
-    run.log({"examples": _table(examples_payload(predictions, ROWS)["columns"])})
-    if stack_path is not None:
-        model = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(record.model["id"]))[-80:]
-        artifact = wandb.Artifact(f"stack-{model}-{record.config_hash}", type="stack")
-        for path in (stack_path, stack_path.with_suffix(BASES)):
-            if path.is_file():
-                artifact.add_file(str(path), policy="immutable")  # offline runs refer to the file, not to a copy
-        run.log_artifact(artifact)
+    figure = gain_figure(record)
+    run.log(
+        {
+            "examples": wandb_table(examples_payload(predictions, ROWS)["columns"]),
+            **_few("edits", _edits(record)),
+            **_few("controls", _controls(record)),
+            **figure_entries([] if figure is None else [figure]),
+        }
+    )
+
+
+def _few(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns a table as an entry of a log; none for a table without rows."""
+    return {name: wandb_table({column: [row[column] for row in rows] for column in rows[0]})} if rows else {}
+
+
+def _edits(record: Record) -> list[dict[str, Any]]:
+    numbers = ("rank", "rho", "relative_error")
+    return [
+        {"matrix": matrix_name(edit), "parameter": edit.name, "kind": edit.kind, "kept": amount(edit)}
+        | {name: jsonable(getattr(edit, name)) for name in numbers}
+        for edit in record.edits
+    ]
+
+
+def _controls(record: Record) -> list[dict[str, Any]]:
+    names = ("name", "fitted", "validation", "test", "beats_laser")
+    return [{name: getattr(remedy, name) for name in names} for remedy in remedies(record)]
 
 
 def _log_media(run: Any, record: Record, predictions: pd.DataFrame) -> None:
@@ -144,16 +186,29 @@ def _log_media(run: Any, record: Record, predictions: pd.DataFrame) -> None:
 
 
 def _log_search(run: Any, record: Record, search: SearchRecord, cells: pd.DataFrame) -> None:
+    table = wandb_table(cells_payload(cells, search, ROWS)["columns"])
+    run.log({"search/cells": table, **figure_entries(search_figures(record, cells), "search/")})
+
+
+def figure_entries(figures: Iterable[Figure], group: str = "") -> dict[str, Any]:
+    """Returns figures as entries of a W&B log, by their names.
+
+    Args:
+        figures: as the page has them.
+        group: what stands before their names, with a slash at its end.
+    """
     import plotly.graph_objects as go
     import wandb
 
-    entries: dict[str, Any] = {"search/cells": _table(cells_payload(cells, search, ROWS)["columns"])}
-    for figure in search_figures(record, cells):
-        entries[f"search/{figure.name}"] = wandb.Plotly(go.Figure(figure.themed()))
-    run.log(entries)
+    return {f"{group}{figure.name}": wandb.Plotly(go.Figure(figure.themed())) for figure in figures}
 
 
-def _table(columns: Mapping[str, list[Any]]) -> Any:
+def wandb_table(columns: Mapping[str, Sequence[Any]]) -> Any:
+    """Returns a table for W&B.
+
+    Args:
+        columns: all of one length.
+    """
     import wandb
 
     return wandb.Table(columns=list(columns), data=[list(row) for row in zip(*columns.values(), strict=True)])

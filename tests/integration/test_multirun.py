@@ -63,7 +63,7 @@ def test_each_job_has_its_own_finished_run_on_wandb(command, local, monkeypatch)
         kept.append((said, wandb.run))
         return said
 
-    monkeypatch.setattr("laser_lit.jobs.write.finish_loggers", finish_and_look)
+    monkeypatch.setattr("laser_lit.jobs.log.finish_loggers", finish_and_look)
     said = command("-m", *local[:-1], *QUIET[1:], "laser.rank=3,5", "logger.group=sweep")
     wandb.teardown()  # its service writes the last bytes
     assert said.code == 0, said.err

@@ -85,9 +85,9 @@ def test_the_built_in_model_is_trained_when_it_is_missing(command, gptj, monkeyp
 
 def test_wandb_gets_the_scan(command, gptj, monkeypatch):
     finished = []
-    monkeypatch.setattr("laser_lit.lit.wandb_run.start_run", lambda config, folder, name: finished.append(name))
+    monkeypatch.setattr("laser_lit.lit.wandb_run.start_run", lambda config, folder, *named: finished.append(named))
     assert command("task=scan", "model=local", "hydra.run.dir=run", f"model.path={gptj}").code == 0
-    assert finished == [f"scan {gptj.name}"]
+    assert finished == [(f"scan {gptj.name}", "scan")]
 
 
 def test_the_command_loads_nothing_heavy(gptj, tmp_path):

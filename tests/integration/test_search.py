@@ -83,7 +83,7 @@ def test_a_guard_that_lets_nothing_pass_is_named(evaluate, model, tmp_path):
 
 def test_a_run_on_wandb_is_named_after_its_search(evaluate, model, monkeypatch):
     names = []
-    monkeypatch.setattr("laser_lit.jobs.write.make_loggers", lambda config, folder, name: names.append(name) or [])
+    monkeypatch.setattr("laser_lit.jobs.log.make_loggers", lambda config, folder, name, _: names.append(name) or [])
     evaluate(*model, *GRID, "search.layers=-1")
     evaluate(*model, "laser=none")
     assert names[0].endswith(" search grid")

@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 import wandb
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
+from omegaconf import OmegaConf
 
-from laser_lit.config import LoggerConfig
+from laser_lit.config_logger import LoggerConfig, check_artifacts
+from laser_lit.errors import InputError
 from laser_lit.lit import wandb_run
 from laser_lit.lit.loggers import finish_loggers, make_loggers
-from laser_lit.lit.wandb_run import has_wandb_key, wandb_mode
+from laser_lit.lit.wandb_run import has_wandb_key, sweep_name, wandb_mode
+from laser_lit.results.logged_run import FILE, read_logged_run
 
 KEY = "0" * 40
 
@@ -24,6 +29,13 @@ class Run:
     offline: bool = True
     url: str | None = None
     finished: int = 0
+    id: str = "1"
+    project: str = "laser_lit"
+    entity: str | None = None
+    name: str = "name"
+    group: str | None = None
+    job_type: str = "language"
+    summary: dict[str, Any] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
 
     def define_metric(self, name: str, **options: Any) -> None:
@@ -48,14 +60,16 @@ def started(monkeypatch, tmp_path):
 
     def init(**options):
         calls.append(options)
-        return Run(str(tmp_path / "wandb" / "run-1" / "files"), offline=options["mode"] == "offline", url="https://run")
+        folder = str(tmp_path / "wandb" / "run-1" / "files")
+        asked = {name: options[name] for name in ("project", "entity", "name", "group", "job_type")}
+        return Run(folder, offline=options["mode"] == "offline", url="https://run", **asked)
 
     monkeypatch.setattr(wandb, "init", init)
     return calls
 
 
 def test_csv_alone(tmp_path, started):
-    (logger,) = make_loggers(LoggerConfig(wandb=False), tmp_path, "name")
+    (logger,) = make_loggers(LoggerConfig(wandb=False), tmp_path, "name", "language")
     assert isinstance(logger, CSVLogger)
     logger.log_metrics({"accuracy": 0.5})
     assert finish_loggers([logger]) == []
@@ -64,15 +78,16 @@ def test_csv_alone(tmp_path, started):
 
 
 def test_none(tmp_path, started):
-    assert make_loggers(LoggerConfig(csv=False, wandb=False), tmp_path, "name") == []
+    assert make_loggers(LoggerConfig(csv=False, wandb=False), tmp_path, "name", "language") == []
 
 
 def test_wandb_takes_what_the_config_says(tmp_path, started):
     config = LoggerConfig(csv=False, project="p", entity="e", group="g", tags=["t"])
-    (logger,) = make_loggers(config, tmp_path, "name")
+    (logger,) = make_loggers(config, tmp_path, "name", "language")
     assert isinstance(logger, WandbLogger)
     (call,) = started
     expected = {"name": "name", "dir": tmp_path, "project": "p", "entity": "e", "group": "g", "tags": ["t"]}
+    expected["job_type"] = "language"
     assert {key: call[key] for key in expected} == expected
     assert call["mode"] == "offline"
     run = logger.experiment
@@ -82,7 +97,7 @@ def test_wandb_takes_what_the_config_says(tmp_path, started):
 
 def test_the_address_of_a_run_online(tmp_path, started, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    made = make_loggers(LoggerConfig(csv=False), tmp_path, "name")
+    made = make_loggers(LoggerConfig(csv=False), tmp_path, "name", "language")
     assert started[0]["mode"] == "online"
     assert finish_loggers(made) == ["W&B: https://run"]
 
@@ -97,7 +112,7 @@ def test_a_server_out_of_reach_loses_no_result(tmp_path, started, monkeypatch, c
         return init(**options)
 
     monkeypatch.setattr(wandb, "init", refuse)
-    made = make_loggers(LoggerConfig(csv=False), tmp_path, "name")
+    made = make_loggers(LoggerConfig(csv=False), tmp_path, "name", "language")
     assert finish_loggers(made)[0].startswith("W&B, offline")
     assert "timed out while waiting" in caplog.text
 
@@ -124,7 +139,7 @@ def test_modes(monkeypatch, given, key, mode):
 
 def test_disabled_means_no_logger(tmp_path, started, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert make_loggers(LoggerConfig(csv=False), tmp_path, "name") == []
+    assert make_loggers(LoggerConfig(csv=False), tmp_path, "name", "language") == []
     assert started == []
 
 
@@ -150,7 +165,74 @@ def test_wandb_that_does_not_start_leaves_the_other_loggers(tmp_path, started, m
         raise ValueError("silent: input should be a valid boolean")
 
     monkeypatch.setattr("wandb.init", refuse)
-    loggers = make_loggers(LoggerConfig(), tmp_path, "run")
+    loggers = make_loggers(LoggerConfig(), tmp_path, "run", "language")
     assert [type(logger).__name__ for logger in loggers] == ["CSVLogger"]
     assert "input should be a valid boolean" in caplog.text
     assert "logger=csv leaves it out" in caplog.text
+
+
+def test_the_run_folder_says_which_run_on_wandb_is_its(tmp_path, started):
+    config = LoggerConfig(csv=False, project="p", entity="e", group="g")
+    made = make_loggers(config, tmp_path, "name", "language")
+    begun = read_logged_run(tmp_path)
+    assert (begun.id, begun.project, begun.entity, begun.name, begun.group) == ("1", "p", "e", "name", "g")
+    assert (begun.job_type, begun.offline, begun.path, begun.media) == ("language", True, "wandb/run-1", {})
+    made[0].experiment.summary = {"accuracy": 0.5, "gain": {"_type": "plotly-file"}, "nested": {"a": 1}}
+    finish_loggers(made)
+    assert read_logged_run(tmp_path).media == {"gain": "plotly-file"}
+
+
+def test_an_offline_run_is_sent_once_sync_has_left_its_mark(tmp_path, started):
+    finish_loggers(make_loggers(LoggerConfig(csv=False), tmp_path, "name", "language"))
+    logged = read_logged_run(tmp_path)
+    assert not logged.is_sent(tmp_path)
+    (tmp_path / "wandb" / "run-1").mkdir(parents=True)
+    (tmp_path / "wandb" / "run-1" / "run-1.wandb.synced").touch()
+    assert logged.is_sent(tmp_path)
+
+
+def test_a_run_online_is_sent(tmp_path, started, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    finish_loggers(make_loggers(LoggerConfig(csv=False), tmp_path, "name", "language"))
+    assert read_logged_run(tmp_path).is_sent(tmp_path)
+
+
+def test_no_run_on_wandb_no_file(tmp_path, started):
+    make_loggers(LoggerConfig(wandb=False), tmp_path, "name", "language")
+    assert read_logged_run(tmp_path) is None
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"id": "1"}'])
+def test_a_damaged_file(tmp_path, content):
+    (tmp_path / FILE).write_text(content)
+    with pytest.raises(InputError, match=r"wandb\.json is damaged"):
+        read_logged_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "folder", "name"),
+    [
+        (RunMode.MULTIRUN, "multirun/2026-11-27/09-07-54-046502", "2026-11-27-09-07-54-046502"),
+        (RunMode.MULTIRUN, "sweeps/ranks", "ranks"),
+        (RunMode.RUN, "sweeps/ranks", None),
+    ],
+)
+def test_the_jobs_of_a_multirun_are_named_after_its_folder(tmp_path, started, monkeypatch, mode, folder, name):
+    hydra = OmegaConf.create({"hydra": {"mode": mode, "sweep": {"dir": folder}}})
+    monkeypatch.setattr(HydraConfig, "initialized", lambda: True)
+    monkeypatch.setattr(HydraConfig, "get", lambda: hydra.hydra)
+    assert sweep_name() == name
+    make_loggers(LoggerConfig(), tmp_path, "name", "language")
+    make_loggers(LoggerConfig(group="mine"), tmp_path, "name", "language")
+    assert [call["group"] for call in started] == [name, "mine"]
+
+
+def test_outside_of_hydra_there_is_no_sweep():
+    assert sweep_name() is None
+
+
+def test_kinds_of_files():
+    check_artifacts(["stack", "adapter", "model", "export"])
+    check_artifacts([])
+    with pytest.raises(InputError, match=r"unknown logger\.artifacts 'exports'; nearest: export; allowed: stack"):
+        check_artifacts(["stack", "exports"])

@@ -67,12 +67,13 @@ def test_an_offline_run_holds_config_metrics_examples_stack_and_search(
     artifacts = {entry.type: entry for kind, entry in found if kind == "artifact"}
     assert artifacts["stack"].manifest.contents[0].path == "stack.yaml"
     assert artifacts["stack"].manifest.contents[0].local_path == str(stack)
+    assert set(artifacts) == {"stack", "run_table"}
     tables = {path.name.split("_")[0]: json.loads(path.read_text()) for path in tmp_path.rglob("*.table.json")}
     content = tables["examples"]
     assert len(content["data"]) == len(predictions)
     assert {"prompt", "answer", "base_prediction", "laser_prediction", "outcome"} <= set(content["columns"])
     assert len(tables["cells"]["data"]) == len(cells)
     figures = {path.name.split("_")[0]: json.loads(path.read_text()) for path in tmp_path.rglob("*.plotly.json")}
-    assert set(figures) == {"map", "ranks", "predicted", "cost"}
+    assert set(figures) == {"gain", "map", "ranks", "predicted", "cost"}
     assert figures["map"]["data"][0]["type"] == "heatmap"
     assert summary["search/improving"] == 9
