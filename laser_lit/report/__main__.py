@@ -8,12 +8,17 @@ from pathlib import Path
 from rich.console import Console
 
 from laser_lit.errors import InputError
+from laser_lit.report.compare_page import redraw_compare
+from laser_lit.report.compare_table import render_compare
 from laser_lit.report.html import redraw
 from laser_lit.report.parameters import parameters_section
-from laser_lit.report.sweep import find_runs, render_sweep, sweep_rows, unfinished, write_sweep
+from laser_lit.report.sweep import find_runs, render_sweep, sweep_rows, unfinished
+from laser_lit.report.sweep_page import write_sweep
 from laser_lit.report.tables import render_result
 from laser_lit.results.cells import read_cells
 from laser_lit.results.record import FILE, read_record
+from laser_lit.results.side_by_side import FILE as COMPARE
+from laser_lit.results.side_by_side import read_side_by_side
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,19 +32,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Draw report.html of a finished run again, or of all runs below a folder beside each other.",
     )
     parser.add_argument(
-        "folders", nargs="+", type=Path, metavar="DIR", help="a run's folder (with result.json), or a folder of runs"
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="DIR",
+        help="a run's folder (result.json or compare.json), or one of runs",
     )
     parser.add_argument("--table", action="store_true", help="print a run's result too")
     options = parser.parse_args(arguments)
     console = Console()
     for folder in options.folders:
         try:
-            path = _one(folder, console, options.table) if (folder / FILE).is_file() else _several(folder, console)
+            path = _page(folder, console, options.table)
         except InputError as error:
             Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
             return 1
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def _page(folder: Path, console: Console, with_table: bool) -> Path:
+    """Returns the page of whatever a folder holds, drawn again."""
+    if (folder / FILE).is_file():
+        return _one(folder, console, with_table)
+    if (folder / COMPARE).is_file():
+        return _prompts(folder, console, with_table)
+    return _several(folder, console)
 
 
 def _one(folder: Path, console: Console, with_table: bool) -> Path:
@@ -51,11 +69,19 @@ def _one(folder: Path, console: Console, with_table: bool) -> Path:
     return path
 
 
+def _prompts(folder: Path, console: Console, with_table: bool) -> Path:
+    """Returns the page of prompts side by side, drawn again."""
+    path = redraw_compare(folder)
+    if with_table:
+        console.print(render_compare(read_side_by_side(folder), folder))
+    return path
+
+
 def _several(folder: Path, console: Console) -> Path:
     """Returns the page of the runs below a folder; their table is printed."""
     runs = find_runs(folder)
     rows, left = sweep_rows(folder, runs), unfinished(folder)
-    path = write_sweep(folder, rows, left, parameters_section(folder, runs))
+    path = write_sweep(folder, runs, rows, left, parameters_section(folder, runs))
     console.print(render_sweep(rows, left))
     return path
 

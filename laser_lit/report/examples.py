@@ -1,5 +1,6 @@
 """The examples of a run as the page wants them: columns, the outcome of each, nothing that is not shown."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -12,77 +13,91 @@ LIMIT = 50_000
 CLIP = 4_000
 """Characters of one text on the page."""
 
-_TEXT = ("id", "group", "split", "category", "prompt", "answer", "base_prediction", "laser_prediction")
-_LOSSES = ("base_log_loss", "laser_log_loss")
+NAMES = {"base": "base", "laser": "LASER", "reft": "ReFT", "laser_reft": "LASER + ReFT"}
+"""What the columns of predictions begin with, and how the page calls that variant."""
+
+_TEXT = ("id", "group", "split", "category", "prompt", "answer")
+_SEARCHED = ("id", "group", "category", "prompt", "answer")
 _FLIPPED = ("fixed", "broken")
-ANSWERED = {
-    "fixed": "wrong under the base, right under LASER",
-    "broken": "right under the base, wrong under LASER",
-    "wrong": "wrong under both",
-    "right": "right under both",
-}
-UNANSWERED = {
-    "lower": "lower log loss under LASER",
-    "higher": "higher log loss under LASER",
-    "same": "the same log loss under both",
-}
 
 
-def examples_payload(predictions: pd.DataFrame, limit: int = LIMIT) -> dict[str, Any]:
-    """Returns the examples by column (`outcome` among them), how many there are, and what each outcome means.
+def examples_payload(predictions: pd.DataFrame, limit: int = LIMIT, names: Mapping[str, str] = NAMES) -> dict[str, Any]:
+    """Returns the examples by column (`outcome` among them), the variants beside each other, and how many there are.
 
-    Columns without any value are left out, and texts cut to `CLIP` characters. Rows keep their order.
+    Columns without any value are left out, and texts cut to `CLIP` characters. Rows keep their order. `outcome` is of
+    the first two variants; `searched` names the columns of words.
 
     Args:
         predictions: as from `predictions_table`.
         limit: largest number of rows; flipped ones are kept first.
+        names: of variants, by what their columns begin with; those without columns are left out.
     """
-    table = predictions.assign(outcome=_outcome(predictions))
-    kept = _kept(table["outcome"], limit)
-    table = table[kept]
-    columns: dict[str, Any] = {"outcome": table["outcome"].tolist()}
-    for name in _TEXT:
-        if name in table.columns and table[name].notna().any():
-            columns[name] = [None if pd.isna(entry) else _clipped(str(entry)) for entry in table[name]]
-    for name in _LOSSES:
-        if name in table.columns and table[name].notna().any():
-            columns[name] = jsonable(table[name].astype(float).round(4).tolist())
-    return {"columns": columns, "total": len(predictions), "shown": len(table), "outcomes": _meanings(predictions)}
+    keys = [key for key in names if {f"{key}_correct", f"{key}_log_loss"} & set(predictions.columns)]
+    outcome = _outcome(predictions, *keys[:2])
+    kept = _kept(outcome, limit)
+    table = predictions[kept]
+    said = [f"{key}_prediction" for key in keys]
+    columns = {"id": table["id"].astype(str).tolist(), "outcome": outcome[kept].tolist()}
+    columns |= {name: _texts(table[name]) for name in (*_TEXT, *said) if _known(table, name)}
+    columns |= {name: _numbers(table[name]) for name in ("frequency",) if _known(table, name)}
+    for key in keys:
+        columns |= {name: _flags(table[name]) for name in (f"{key}_correct",) if _known(table, name)}
+        columns |= {name: _numbers(table[name]) for name in (f"{key}_log_loss",) if _known(table, name)}
+    return {
+        "columns": columns,
+        "variants": [{"key": key, "name": names[key]} for key in keys],
+        "searched": [name for name in (*_SEARCHED, *said) if name in columns],
+        "total": len(predictions),
+        "shown": len(table),
+    }
+
+
+def _known(table: pd.DataFrame, name: str) -> bool:
+    return name in table.columns and bool(table[name].notna().any())
+
+
+def _texts(column: pd.Series) -> list[str | None]:
+    return [None if pd.isna(entry) else _clipped(str(entry)) for entry in column]
+
+
+def _numbers(column: pd.Series) -> list[Any]:
+    numbers: list[Any] = jsonable(column.astype(float).round(4).tolist())
+    return numbers
+
+
+def _flags(column: pd.Series) -> list[int]:
+    """Returns 1 for right and 0 for wrong, which is shorter on a page of many examples than true and false."""
+    return (column.astype(float) > 0).astype(int).tolist()
 
 
 def _clipped(text: str) -> str:
     return text if len(text) <= CLIP else f"{text[:CLIP]} … ({len(text) - CLIP:,} more characters)"
 
 
-def _meanings(predictions: pd.DataFrame) -> dict[str, str]:
-    answered = _numbers(predictions, "correct")[0] is not None
-    if {"laser_log_loss", "laser_correct"} & set(predictions.columns):
-        return ANSWERED if answered else UNANSWERED
-    return {"wrong": "wrong", "right": "right"} if answered else {}
-
-
-def _outcome(predictions: pd.DataFrame) -> pd.Series:
+def _outcome(predictions: pd.DataFrame, first: str = "base", second: str | None = None) -> pd.Series:
     """Returns the name of each row's outcome, by correctness where there is one and else by log loss."""
-    base, laser = _numbers(predictions, "correct")
-    if base is not None and laser is not None:
+    before, after = _both(predictions, "correct", first, second)
+    if before is not None and after is not None:
         return (
             pd.Series("wrong", predictions.index)
-            .mask((base > 0) & (laser > 0), "right")
-            .mask(laser > base, "fixed")
-            .mask(laser < base, "broken")
+            .mask((before > 0) & (after > 0), "right")
+            .mask(after > before, "fixed")
+            .mask(after < before, "broken")
         )
-    base, laser = _numbers(predictions, "log_loss")
-    if base is None or laser is None:
+    before, after = _both(predictions, "log_loss", first, second)
+    if before is None or after is None:
         return pd.Series("same", predictions.index)
-    return pd.Series("same", predictions.index).mask(laser < base, "lower").mask(laser > base, "higher")
+    return pd.Series("same", predictions.index).mask(after < before, "lower").mask(after > before, "higher")
 
 
-def _numbers(predictions: pd.DataFrame, name: str) -> tuple[pd.Series | None, pd.Series | None]:
-    """Returns a column of base and LASER; the base's twice for a run without edits, None where nothing is known."""
-    if f"base_{name}" not in predictions.columns or predictions[f"base_{name}"].isna().all():
+def _both(
+    predictions: pd.DataFrame, what: str, first: str, second: str | None
+) -> tuple[pd.Series | None, pd.Series | None]:
+    """Returns a column of two variants; the first one's twice without a second, None where nothing is known."""
+    if not _known(predictions, f"{first}_{what}"):
         return None, None
-    laser = f"laser_{name}" if f"laser_{name}" in predictions.columns else f"base_{name}"
-    return predictions[f"base_{name}"].astype(float), predictions[laser].astype(float)
+    other = f"{second}_{what}" if second and f"{second}_{what}" in predictions.columns else f"{first}_{what}"
+    return predictions[f"{first}_{what}"].astype(float), predictions[other].astype(float)
 
 
 def _kept(outcome: pd.Series, limit: int) -> pd.Series:

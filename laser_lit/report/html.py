@@ -13,7 +13,7 @@ from laser_lit.config import FactsTrainingConfig
 from laser_lit.config_data import FactsConfig
 from laser_lit.errors import InputError
 from laser_lit.files import write_text_atomic
-from laser_lit.report.examples import LIMIT, examples_payload
+from laser_lit.report.examples import LIMIT, NAMES, examples_payload
 from laser_lit.report.figure import drawing
 from laser_lit.report.findings import headline, notices, opened, remedies, split_gain
 from laser_lit.report.page import render_page
@@ -70,7 +70,7 @@ def render_html(
         search=search,
         sections=more,
         drawing=drawing(figures),
-        examples={**examples_payload(predictions, limit), "fixed_width": fixed_width},
+        examples={**examples_payload(predictions, limit, _names(record)), "fixed_width": fixed_width},
         command=_command(record),
         source=json.dumps((record.config.get("model") or {}).get("path") or record.model["id"], ensure_ascii=False),
         config=yaml.safe_dump(dict(record.config), sort_keys=False, allow_unicode=True) if record.config else "",
@@ -111,6 +111,12 @@ def _of_task(record: Record, predictions: pd.DataFrame) -> tuple[TaskSection | N
     except InputError as error:
         return None, (), str(error)
     return (None, (), "") if own is None else (own.section(record, predictions), own.fixed_width, "")
+
+
+def _names(record: Record) -> dict[str, str]:
+    """Returns what the variants of the examples are called."""
+    kind = NAMES["reft"] if record.reft is None else record.reft.kind
+    return NAMES | {"reft": kind, "laser_reft": f"{NAMES['laser']} + {kind}"}
 
 
 def _results(record: Record) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from laser_lit.report.figure import DOTTED, Figure, drawing, layout, line
+from laser_lit.report.figure import DOTTED, Figure, layout, line
 from laser_lit.report.findings import what_it_is
 from laser_lit.report.reft import answered
 from laser_lit.report.search import chosen_edits
@@ -66,11 +66,10 @@ class Comparison:
     points: tuple[Scored, ...]
 
 
-def parameters_section(folder: Path, runs: Sequence[Path]) -> dict[str, Any] | None:
-    """Returns what the template shows of adapters; None where no two runs have one of the same base and examples.
+def parameters_section(folder: Path, runs: Sequence[Path]) -> list[dict[str, Any]]:
+    """Returns what the template shows of adapters, a part for each base and examples that at least two runs share.
 
-    Entries: parts (figure, rows as from `lines`, score (heading) and unit of each comparison), drawing (as from
-    `drawing`).
+    Entries of each: figure, rows as from `lines`, score (heading) and unit.
 
     Args:
         folder: of all runs.
@@ -80,14 +79,11 @@ def parameters_section(folder: Path, runs: Sequence[Path]) -> dict[str, Any] | N
         InputError: a record cannot be read.
     """
     found = compared([(str(run.relative_to(folder)), read_record(run)) for run in runs])
-    if not found:
-        return None
     figures = [parameters_figure(comparison, place) for place, comparison in enumerate(found)]
-    parts = [
+    return [
         {"figure": figure, "rows": lines(comparison), "score": _score(comparison), "unit": _unit(comparison)}
         for figure, comparison in zip(figures, found, strict=True)
     ]
-    return {"parts": parts, "drawing": drawing(figures)}
 
 
 def compared(found: Sequence[tuple[str, Record]]) -> list[Comparison]:

@@ -1,10 +1,9 @@
 """Several finished runs beside each other: a line a run, with p adjusted for how many were tested."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 from rich.console import Group, RenderableType
@@ -13,11 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from laser_lit.errors import InputError
-from laser_lit.files import write_text_atomic
 from laser_lit.report.cells import LEVEL
 from laser_lit.report.findings import in_vain, what_it_is
 from laser_lit.report.html import FILE
-from laser_lit.report.page import render_page
 from laser_lit.report.search import chosen_edits, in_points, no_candidate, of_gain, tested
 from laser_lit.report.strips import Strip, strips
 from laser_lit.report.terminal import add_row, paragraph, plain_table
@@ -246,7 +243,7 @@ def render_sweep(rows: Sequence[Row], left: Sequence[str] = ()) -> RenderableTyp
     for drawn in (_varied(rows), table):
         parts += [] if drawn is None else [Text(""), Padding(drawn, (0, 0, 0, 1))]
     parts += [Text(""), paragraph(summary(rows), "bold")]
-    parts += [paragraph(f"! {_without(left)}", "yellow")] if left else []
+    parts += [paragraph(f"! {without(left)}", "yellow")] if left else []
     return Group(*parts, Text(""))
 
 
@@ -261,34 +258,12 @@ def _varied(rows: Sequence[Row]) -> Table | None:
     return table
 
 
-def _without(left: Sequence[str]) -> str:
+def without(left: Sequence[str]) -> str:
+    """Returns in one sentence which jobs left no record.
+
+    Args:
+        left: their names, at least one.
+    """
     names = ", ".join(left[:6]) + (", …" if len(left) > 6 else "")
     jobs = f"{len(left):,} job{'' if len(left) == 1 else 's'}"
     return f"{jobs} left no {records.FILE} (unfinished, failed, or one shard of a search): {names}."
-
-
-def write_sweep(
-    folder: Path, rows: Sequence[Row], left: Sequence[str] = (), parameters: Mapping[str, Any] | None = None
-) -> Path:
-    """Writes report.html of several runs into the folder above them, and returns its path.
-
-    Args:
-        folder: of all of them.
-        rows: as from `sweep_rows`.
-        left: jobs without a record.
-        parameters: as from `parameters_section`.
-    """
-    path = folder / FILE
-    page = render_page(
-        "sweep.html.j2",
-        name=folder.resolve().name,
-        rows=rows,
-        alike=same_subject(rows),
-        varied=any(row.varied for row in rows),
-        unit=same_unit(rows),
-        summary=summary(rows),
-        left=_without(left) if left else "",
-        parameters=parameters,
-    )
-    write_text_atomic(path, page)
-    return path

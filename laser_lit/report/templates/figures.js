@@ -1,13 +1,8 @@
 "use strict";
 (() => {
   const figures = JSON.parse(document.getElementById("figure-data").textContent);
+  const chosen = {};
   const $ = (id) => document.getElementById(id);
-
-  function element(name, text) {
-    const made = document.createElement(name);
-    made.textContent = text;
-    return made;
-  }
 
   function coloured(entry, style) {
     if (Array.isArray(entry)) return entry.map((item) => coloured(item, style));
@@ -17,42 +12,42 @@
     return typeof entry === "string" && entry.startsWith("--") ? style.getPropertyValue(entry).trim() || entry : entry;
   }
 
-  const chosen = {};
-  function draw(name) {
-    const figure = coloured(figures[name], getComputedStyle(document.documentElement));
-    const narrow = matchMedia("(max-width: 40rem)").matches;
-    const [menu] = figure.layout.updatemenus || [];
-    delete figure.layout.updatemenus;
-    figure.layout.dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
-    if (narrow) figure.layout.font.size = 11;
-    const settings = { responsive: true, displaylogo: false, displayModeBar: false };
-    Plotly.react("plot-" + name, figure.data, figure.layout, settings).then(() => {
-      if (menu && chosen[name]) Plotly.restyle("plot-" + name, ...menu.buttons[chosen[name]].args);
-    });
+  const inTheme = (entry) => coloured(entry, getComputedStyle(document.documentElement));
+  const menus = (name) => figures[name].layout.updatemenus || [];
+  const button = (menu, place) => menu.buttons[place] || menu.buttons[0];
+
+  /* A button's arguments are Plotly's own: of restyle, of relayout, or of update, which takes both. */
+  function press(name, { method, args }) {
+    return Plotly[method || "restyle"]("plot-" + name, ...inTheme(args));
   }
 
-  function offer(name) {
-    const [menu] = figures[name].layout.updatemenus || [];
-    if (!menu) return;
+  async function draw(name) {
+    const figure = inTheme({ ...figures[name], layout: { ...figures[name].layout, updatemenus: undefined } });
+    figure.layout.dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
+    if (matchMedia("(max-width: 40rem)").matches) figure.layout.font.size = 11;
+    await Plotly.react("plot-" + name, figure.data, figure.layout, { responsive: true, displaylogo: false, displayModeBar: false });
+    for (const [place, menu] of menus(name).entries()) {
+      if (chosen[name][place]) await press(name, button(menu, chosen[name][place]));
+    }
+  }
+
+  function offer(name, menu, place) {
     const select = document.createElement("select");
-    menu.buttons.forEach((button, place) => {
-      const option = element("option", button.label);
-      option.value = place;
-      select.append(option);
-    });
+    menu.buttons.forEach(({ label }, value) => select.append(Object.assign(document.createElement("option"), { value, textContent: label })));
     select.addEventListener("input", () => {
-      chosen[name] = Number(select.value);
-      Plotly.restyle("plot-" + name, ...coloured(menu.buttons[chosen[name]].args, getComputedStyle(document.documentElement)));
+      chosen[name][place] = Number(select.value);
+      press(name, button(menu, chosen[name][place]));
     });
-    const label = element("label", menu.name + " ");
-    label.append(select);
+    const label = document.createElement("label");
+    label.append((menu.name || "Show") + " ", select);
     $("menu-" + name).append(label);
   }
 
   const names = Object.keys(figures);
   for (const name of names) {
-    offer(name);
+    chosen[name] = {};
+    menus(name).forEach((menu, place) => offer(name, menu, place));
     draw(name);
   }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => names.forEach(draw));
+  document.addEventListener("themechange", () => names.forEach(draw));
 })();

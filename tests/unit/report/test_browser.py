@@ -16,23 +16,24 @@ PROBE = """
 (() => {
   const steps = [], $ = (id) => document.getElementById(id);
   window.addEventListener("error", (event) => steps.push(["error", event.message]));
-  const note = (name) => steps.push([name, $("count").textContent, $("rows").tBodies[0].rows.length,
-    $("rows").tBodies[0].textContent.slice(0, 200)]);
+  const note = (name) => steps.push([name, $("examples-count").textContent, $("examples-rows").tBodies[0].rows.length,
+    $("examples-rows").tBodies[0].textContent.slice(0, 200)]);
   const set = (id, value) => { $(id).value = value; $(id).dispatchEvent(new Event("input")); };
   const press = (value) => [...$("outcomes").children].find((button) => button.value === value).click();
   note("start");
   $("outcomes").firstElementChild.click(); note("all");
-  $("next").click(); note("next");
-  $("previous").click(); note("previous");
+  $("examples-next").click(); note("next");
+  $("examples-previous").click(); note("previous");
   set("split", "validation"); note("validation");
   set("split", ""); set("search", "subject7 Greek"); note("search");
   set("search", "nothing like this"); note("none");
   set("search", ""); set("order", "gain"); note("gain");
-  steps.push(["headings", [...$("rows").tHead.rows[0].cells].map((cell) => cell.textContent)]);
+  steps.push(["headings", [...$("examples-rows").tHead.rows[0].cells].map((cell) => cell.textContent)]);
   const seen = (id) => $(id).getClientRects().length > 0;
   steps.push(["seen", seen("browser"), seen("order"), seen("outcomes")]);
-  steps.push(["changes", [...$("rows").tBodies[0].rows].slice(0, 2).map((row) => row.lastElementChild.textContent)]);
-  steps.push(["elements", document.querySelectorAll("#rows b").length]);
+  const lines = [...$("examples-rows").tBodies[0].rows];
+  steps.push(["changes", lines.slice(0, 2).map((row) => row.lastElementChild.textContent)]);
+  steps.push(["elements", document.querySelectorAll("#examples-rows b").length]);
   const probe = document.createElement("pre");
   probe.id = "probe";
   probe.textContent = JSON.stringify(steps);
@@ -53,7 +54,7 @@ setTimeout(() => {
   steps.push(["drawn", plots.map((plot) => [plot.id, plot.querySelectorAll(".trace, .hm").length > 0])]);
   steps.push(["images", $("plot-map").querySelectorAll(".hm image").length]);
   steps.push(["named", JSON.stringify(plots.map((plot) => [plot.data, plot.layout])).includes('"--')]);
-  const [ranks, matrices] = document.querySelectorAll(".plot select");
+  const [ranks, , matrices] = document.querySelectorAll(".plot select");
   steps.push(["options", [ranks, matrices].map((menu) => [...menu.options].map((option) => option.textContent))]);
   const before = map();
   set(ranks, "2"); steps.push(["changed", map() !== before]);
@@ -120,7 +121,7 @@ def test_a_missing_log_loss_has_no_change(record: Record, predictions: pd.DataFr
     few = (
         predictions[predictions["split"] == "test"].head(2).assign(base_log_loss=[1.0, 1.0], laser_log_loss=[None, 2.5])
     )
-    assert browse(render_html(record, few), tmp_path, PROBE)["changes"] == [["", "+1.500"]]
+    assert browse(render_html(record, few), tmp_path, PROBE)["changes"] == [["+1.500", ""]]
 
 
 @pytest.mark.browser
@@ -152,7 +153,7 @@ def test_figures_are_drawn_selected_and_the_cells_sorted(
     text = render_html(searched, predictions, cells=cells).replace("<main>", f"{FIRST}<main>")
     seen = browse(text, tmp_path, SEARCH_PROBE)
     assert not {"error", "refused"} & set(seen)
-    assert seen["drawn"][0] == [[f"plot-{name}", True] for name in ("map", "ranks", "predicted", "cost")]
+    assert seen["drawn"][0] == [[f"plot-{name}", True] for name in ("map", "ranks", "removable", "predicted", "cost")]
     assert seen["images"] == [2]
     assert seen["named"] == [False]
     ranks, matrices = seen["options"][0]

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from laser_lit.report.examples import CLIP, examples_payload
+from laser_lit.report.examples import CLIP, NAMES, examples_payload
 
 
 def counts(predictions: pd.DataFrame) -> dict[str, int]:
@@ -17,7 +17,8 @@ def test_outcomes_follow_correctness():
     table = answered([False, True, True, False], [True, False, True, False])
     payload = examples_payload(table)
     assert payload["columns"]["outcome"] == ["fixed", "broken", "right", "wrong"]
-    assert list(payload["outcomes"]) == ["fixed", "broken", "wrong", "right"]
+    assert payload["columns"]["laser_correct"] == [1, 0, 1, 0]
+    assert payload["variants"] == [{"key": "base", "name": "base"}, {"key": "laser", "name": "LASER"}]
     assert "prompt" not in payload["columns"]
 
 
@@ -47,7 +48,24 @@ def test_long_texts_are_cut_and_say_so():
 def test_a_run_without_edits_is_right_or_wrong():
     payload = examples_payload(answered([True, False], [True, True]).drop(columns="laser_correct"))
     assert payload["columns"]["outcome"] == ["right", "wrong"]
-    assert set(payload["outcomes"]) == {"right", "wrong"}
+    assert [variant["key"] for variant in payload["variants"]] == ["base"]
+
+
+def test_every_variant_that_was_scored_is_beside_the_base():
+    table = answered([True, False], [True, True]).assign(
+        reft_correct=[False, True], laser_reft_correct=[True, True], reft_prediction=["a", None], frequency=[3, np.nan]
+    )
+    payload = examples_payload(table, names=NAMES | {"reft": "LoRA"})
+    assert [variant["name"] for variant in payload["variants"]] == ["base", "LASER", "LoRA", "LASER + ReFT"]
+    assert payload["columns"]["reft_correct"] == [0, 1]
+    assert payload["columns"]["frequency"] == [3.0, None]
+    assert payload["columns"]["reft_prediction"] == ["a", None]
+    assert payload["searched"] == ["id", "reft_prediction"]
+
+
+def test_without_laser_the_adapter_is_what_the_outcome_is_of():
+    table = answered([True, False], [True, True]).drop(columns="laser_correct").assign(reft_correct=[False, True])
+    assert examples_payload(table)["columns"]["outcome"] == ["broken", "fixed"]
 
 
 def test_beyond_the_limit_flipped_examples_stay_and_the_order_too():

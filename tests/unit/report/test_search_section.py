@@ -43,7 +43,7 @@ def test_numbers_path_and_cells_are_on_the_page(searched: Record, predictions: p
     for needed in ("p of the one test made", "candidate edits; 69 scored", "Accepted steps", "87.0 %", "+19.0 points"):
         assert needed in text, needed
     figures = embedded(text, "figure")
-    assert list(figures) == ["map", "ranks", "predicted", "cost"]
+    assert list(figures) == ["map", "ranks", "removable", "predicted", "cost"]
     assert len(embedded(text, "cells")["columns"]["edits"]) == 72
     for name in figures:
         assert f'id="plot-{name}"' in text
@@ -53,7 +53,7 @@ def test_hostile_names_stay_text(searched: Record, predictions: pd.DataFrame, ce
     hostile = "</script><script>alert(1)</script>"
     marked = cells.assign(edits=hostile, error=np.where(cells["error"].isna(), None, hostile))
     text = without_library(render_html(searched, predictions, cells=marked))
-    assert text.count("<script") == 7
+    assert text.count("<script") == 11
     assert embedded(text, "cells")["columns"]["edits"][0] == hostile
     path = ({"edits": "<img src=x>", "validation": 0.9, "gain": 0.1},)
     greedy = dataclasses.replace(searched, search=dataclasses.replace(searched.search, path=path))
