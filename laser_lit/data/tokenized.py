@@ -46,16 +46,26 @@ def apply_chat_template(examples: ExampleSet, tokenizer: "PreTrainedTokenizerBas
     """
     if examples.chat_template:
         return examples
+    changed = tuple(replace(one, prompt=chat_turn(one.prompt, tokenizer, "data")) for one in examples.examples)
+    return replace(examples, examples=changed, chat_template=True)
+
+
+def chat_turn(prompt: str, tokenizer: "PreTrainedTokenizerBase", group: str) -> str:
+    """Returns a prompt as a user's turn, special tokens written out, and the assistant's turn opened.
+
+    Args:
+        prompt: what the user says.
+        tokenizer: with its own chat template.
+        group: of the config, whose `chat_template` asked for it.
+
+    Raises:
+        InputError: the tokenizer has no chat template.
+    """
     if not getattr(tokenizer, "chat_template", None):
         name = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
-        raise InputError(f"data.chat_template=true: the tokenizer {name} has no chat template; leave it false")
-
-    def turn(prompt: str) -> str:
-        messages = [{"role": "user", "content": prompt}]
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-
-    changed = tuple(replace(example, prompt=turn(example.prompt)) for example in examples.examples)
-    return replace(examples, examples=changed, chat_template=True)
+        raise InputError(f"{group}.chat_template=true: the tokenizer {name} has no chat template; leave it false")
+    messages = [{"role": "user", "content": prompt}]
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 
 def _shortened(example: Example, tokenizer: "PreTrainedTokenizerBase", tail: int) -> Example:

@@ -103,9 +103,9 @@ def reft_notes(adapter: Adapter, scores: Scores, config: DictConfig) -> tuple[st
 
 
 def _notes(adapter: Adapter, scores: Scores, config: DictConfig) -> Iterator[str]:
-    given, made_for = f"reft.path={config.reft.path}", adapter.made_for
-    if made_for is not None and not _same(made_for, str(config.model.path)):
-        yield f"{given} was trained on {made_for}, not on {config.model.path}"
+    given, foreigner = f"reft.path={config.reft.path}", foreign(adapter, config)
+    if foreigner is not None:
+        yield foreigner
     if adapter.label == "ReFT" and scores.base["test"]["correct"].isna().all():
         yield (
             f"{given} works at tokens of prompts, and text has none but what a window repeats of the one before: its "
@@ -115,6 +115,18 @@ def _notes(adapter: Adapter, scores: Scores, config: DictConfig) -> Iterator[str
         why = "its strength is 0" if not adapter.strength else "no prompt is long enough, or it was never trained"
         yield f"{given} changes no score: {why}"
     yield from _seen(Path(config.reft.path).expanduser() / RECORD, adapter, config)
+
+
+def foreign(adapter: Adapter, config: DictConfig) -> str | None:
+    """Returns a sentence where an adapter was trained on another model than is edited; None where it was not.
+
+    Args:
+        adapter: what the model is given.
+        config: the whole evaluation config.
+    """
+    if adapter.made_for is None or _same(adapter.made_for, str(config.model.path)):
+        return None
+    return f"reft.path={config.reft.path} was trained on {adapter.made_for}, not on {config.model.path}"
 
 
 def _same(one: str, other: str) -> bool:

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from laser_lit.config_reft import ReftConfig
 from laser_lit.errors import InputError
 
-TASK = "language"
+TASKS = ("language", "compare")
 _USED = ("path", "strength", "name", "type")
 
 
@@ -52,9 +52,10 @@ def _typed(reft: DictConfig) -> list[str]:
 
 
 def _refuse_beside(config: DictConfig, given: str) -> None:
-    if config.task.name != TASK:
+    if config.task.name not in TASKS:
+        known = " and ".join(f"task={name}" for name in TASKS)
         raise InputError(
-            f"task={config.task.name} {given}: interventions and LoRAs are evaluated by task={TASK}; leave it out"
+            f"task={config.task.name} {given}: interventions and LoRAs are evaluated by {known}; leave it out"
         )
     if config.search.name != "none":
         raise InputError(

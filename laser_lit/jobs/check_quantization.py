@@ -13,13 +13,13 @@ def check_quantization(config: DictConfig) -> None:
         return
     if typed not in QUANTIZATIONS:
         raise unknown_name("model.quantization", typed, QUANTIZATIONS)
-    if config.task.name not in ("language", "reft"):
+    if config.task.name not in ("language", "compare", "reft"):
         raise InputError(
             f"model.quantization={typed}: task={config.task.name} needs the weights themselves; leave it out "
             "(task=reft trains beside a quantized base, and evaluate.py laser=none reft.path=DIR scores one)"
         )
     edits = config.laser.name != "none" or ("search" in config and config.search.name != "none")
-    if config.task.name == "language" and edits:
+    if config.task.name != "reft" and edits:
         raise InputError(f"model.quantization={typed}: quantized weights cannot be edited; say laser=none search=none")
     if config.task.name == "reft" and (config.reft.type == "lora" or config.data.name == "glue"):
         what = "reft=lora" if config.reft.type == "lora" else "a classifier (data=glue)"
