@@ -12,6 +12,7 @@ from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
 from laser_lit.jobs.controls import scored_controls
 from laser_lit.jobs.scores import Scores
+from laser_lit.jobs.stack_analyses import StackPlan, stack_analyses, stack_plan
 from laser_lit.results.analyses import Analyses
 from laser_lit.results.record import Control
 from laser_lit.scoring.controls import AnswerLogits
@@ -40,19 +41,22 @@ class Wanted:
     Attributes:
         controls: the controls.
         mechanism: the mechanism test.
+        plan: what else is looked at.
     """
 
     controls: bool
     mechanism: bool
+    plan: StackPlan
 
 
-def wanted(task: Task, config: DictConfig, *, edited: bool | None) -> Wanted:
+def wanted(task: Task, config: DictConfig, *, edited: bool | None, stack: Stack | None = None) -> Wanted:
     """Returns what is scored besides; null in the config leaves out what cannot be had.
 
     Args:
         task: what is scored.
         config: the whole evaluation config.
         edited: whether there is a stack; None while a search has not chosen yet.
+        stack: the edits, where there are any yet.
 
     Raises:
         InputError: what was asked for cannot be had; says why.
@@ -62,11 +66,13 @@ def wanted(task: Task, config: DictConfig, *, edited: bool | None) -> Wanted:
     for name, entry in asked.items():
         if entry and problem:
             raise InputError(f"{name}=true: {problem}; leave {name} out")
-    return Wanted(*(entry is not False and problem is None for entry in asked.values()))
+    plan = stack_plan(task, config, stack, edited=edited)
+    controls, mechanism = (entry is not False and problem is None for entry in asked.values())
+    return Wanted(controls, mechanism, plan)
 
 
 def analysed(
-    task: Task, stack: Stack, edits: Sequence[AppliedEdit], scores: Scores, what: Wanted, seed: int
+    task: Task, stack: Stack, edits: Sequence[AppliedEdit], scores: Scores, what: Wanted, config: DictConfig
 ) -> Analysed:
     """Returns controls and analyses of a stack that has been scored.
 
@@ -76,17 +82,18 @@ def analysed(
         edits: the stack as resolved.
         scores: of base and stack.
         what: is to be scored.
-        seed: of the resampling.
+        config: the whole evaluation config.
     """
     found = Analysed()
     logits = {split: task.answer_logits(split) for split in SPLITS} if what.controls or what.mechanism else {}
     if what.controls:
         with scores.timed("controls"):
             found = replace(found, controls=scored_controls(task, stack, edits, logits))
-    if what.mechanism:
-        with scores.timed("analyses"):
-            found = _mechanism(found, task, stack, scores, logits, seed)
-    return found
+    with scores.timed("analyses"):
+        if what.mechanism:
+            found = _mechanism(found, task, stack, scores, logits, config.seed)
+        entries = stack_analyses(task, stack, edits, scores, what.plan, config)
+    return replace(found, analyses=replace(found.analyses, **entries))
 
 
 def _mechanism(

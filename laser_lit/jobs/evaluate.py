@@ -55,13 +55,13 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig, adap
             return found.objective
     laser = calibrated(laser.on(task.matrices), task, config)
     in_vain = found is not None and laser.stack is None  # a result, no mistake
-    what = None if in_vain else wanted(task, config, edited=laser.stack is not None)
+    what = None if in_vain else wanted(task, config, edited=laser.stack is not None, stack=laser.stack)
     edits = [] if laser.stack is None else laser.stack.resolve(task.matrices)
     check_smaller(edits, config)
     scores = score_both(task, laser.stack, store, task.content(), adapter)
     beside = Analysed()
     if what is not None and laser.stack is not None:
-        beside = analysed(task, laser.stack, edits, scores, what, config.seed)
+        beside = analysed(task, laser.stack, edits, scores, what, config)
     if task.writes:
         beside = replace(beside, analyses=count_told(task, scores, beside.analyses, config))
         record = _record(task, laser, edits, scores, config, beside, adapter)

@@ -5,11 +5,14 @@ from collections.abc import Callable
 import pandas as pd
 
 from laser_lit.report.sections.calibration import calibration_section
+from laser_lit.report.sections.composition import composition_section
 from laser_lit.report.sections.frequency import frequency_section
+from laser_lit.report.sections.general_text import general_text_section
 from laser_lit.report.sections.mechanism import mechanism_section
 from laser_lit.report.sections.paraphrases import paraphrases_section
 from laser_lit.report.sections.section import Section
 from laser_lit.report.sections.spectra import spectra_section
+from laser_lit.report.sections.storage import storage_section
 from laser_lit.results.record import Record
 
 SECTIONS: tuple[Callable[[Record, pd.DataFrame], Section | None], ...] = (
@@ -17,7 +20,10 @@ SECTIONS: tuple[Callable[[Record, pd.DataFrame], Section | None], ...] = (
     frequency_section,
     paraphrases_section,
     calibration_section,
+    composition_section,
     spectra_section,
+    storage_section,
+    general_text_section,
 )
 """Each makes its section from record and predictions, or None where they hold nothing of the kind."""
 
