@@ -40,7 +40,7 @@ def render_result(record: Record, folder: Path | None = None, cells: pd.DataFram
     for table in tables:
         parts += [] if table is None else [Padding(table, (0, 0, 0, 1)), Text("")]
     parts += [paragraph(headline(record), "bold")]
-    parts += [paragraph(sentence, "") for sentence in (*comparisons(record), mechanism_sentence(record)) if sentence]
+    parts += [paragraph(sentence, "") for sentence in (*comparisons(record), *_mechanism(record))]
     parts += [paragraph(f"! {notice}", "yellow") for notice in notices(record)]
     parts.append(paragraph(opened(record), "dim"))
     if folder is not None:
@@ -142,6 +142,12 @@ def _reft(record: Record) -> Table | None:
         scores = (row.accuracy, row.log_loss) if share else (row.log_loss,)
         add_row(table, row.name, row.validation, *scores, row.gain, row.interval, row.p)
     return table
+
+
+def _mechanism(record: Record) -> list[str]:
+    """Returns the sentence of the mechanism test where there is a gain that it is about."""
+    found = record.analyses.mechanism
+    return [] if found is None or found.share is None else [mechanism_sentence(record)]
 
 
 def _remedies(record: Record) -> Table | None:

@@ -47,7 +47,9 @@ def test_a_run_leaves_a_record_as_designed(evaluate, local, gptj):
     for who in ("base", "laser"):
         assert {"accuracy", "log_loss", "n", "majority_accuracy"} <= record[who].keys()
     assert {"accuracy", "ci95", "p", "n_groups", "mcnemar_p", "fixed", "broken"} <= record["gain"].keys()
-    assert record["seconds"].keys() == {"base", "laser", "controls"}
+    assert record["seconds"].keys() == {"base", "laser", "controls", "analyses"}
+    assert record["analyses"]["mechanism"]["gain"]["n"] == record["data"]["n_test"]
+    assert {"shift_correct", "shift_prediction"} <= set(run.predictions.columns)
     assert {"torch", "transformers", "lightning", "python"} <= record["versions"].keys()
     assert record["config"]["laser"]["rank"] == 3
     assert len(record["config_hash"]) == 16
