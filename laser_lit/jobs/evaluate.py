@@ -11,10 +11,10 @@ from laser_lit.config import config_hash, plain
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
 from laser_lit.jobs.adapted import decides, reft_notes, reft_result
-from laser_lit.jobs.analyses import Analysed, analysed, wanted
+from laser_lit.jobs.analyses import Analysed, Wanted, analysed, wanted
 from laser_lit.jobs.calibration import calibrated
 from laser_lit.jobs.export import check_exported, check_smaller, export
-from laser_lit.jobs.frequency import check_told, count_told
+from laser_lit.jobs.fact_analyses import with_told
 from laser_lit.jobs.laser import ConfiguredStack
 from laser_lit.jobs.log import Written, log_results
 from laser_lit.jobs.scores import Scores, gain_over, score_both
@@ -42,7 +42,6 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig, adap
     """
     store = ResultsStore(results_folder(config, task))
     check_exported(task, config)
-    check_told(task, config)
     if adapter is not None:
         adapter.check(task.model)
     found = None
@@ -59,11 +58,8 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig, adap
     edits = [] if laser.stack is None else laser.stack.resolve(task.matrices)
     check_smaller(edits, config)
     scores = score_both(task, laser.stack, store, task.content(), adapter)
-    beside = Analysed()
-    if what is not None and laser.stack is not None:
-        beside = analysed(task, laser.stack, edits, scores, what, config)
+    beside = _beside(task, laser.stack, edits, scores, what, config)
     if task.writes:
-        beside = replace(beside, analyses=count_told(task, scores, beside.analyses, config))
         record = _record(task, laser, edits, scores, config, beside, adapter)
         if found is not None:
             record = replace(record, search=found.record, seconds={"search": found.seconds, **record.seconds})
@@ -73,6 +69,19 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig, adap
             save_stack(store.folder, record, laser.stack, edits)
         _end(task, laser, written, config)
     return task.objective(scores.most_edited["validation"])
+
+
+def _beside(
+    task: Task,
+    stack: Stack | None,
+    edits: Sequence[AppliedEdit],
+    scores: Scores,
+    what: Wanted | None,
+    config: DictConfig,
+) -> Analysed:
+    """Returns controls and analyses; the tables of the base get what is known of how often their facts were told."""
+    found = Analysed() if what is None or stack is None else analysed(task, stack, edits, scores, what, config)
+    return replace(found, analyses=with_told(task, scores, found.analyses, config)) if task.writes else found
 
 
 def _end(task: Task, laser: ConfiguredStack, written: Written, config: DictConfig) -> None:

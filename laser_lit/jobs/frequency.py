@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -19,9 +19,7 @@ from laser_lit.data.example import Example, ExampleSet
 from laser_lit.data.facts import build_world
 from laser_lit.data.frequency import kept_frequencies
 from laser_lit.errors import InputError
-from laser_lit.jobs.scores import Scores
 from laser_lit.lit.facts_folder import COUNTS
-from laser_lit.results.analyses import Analyses
 from laser_lit.results.frequency import Frequency
 from laser_lit.tasks.base import Task
 from laser_lit.tasks.language import LanguageTask
@@ -77,26 +75,6 @@ def told(task: Task, words: Sequence[str], config: DictConfig) -> Told | None:
     if counts is None or not counts.is_file() or config.analysis.name == "none":
         return None
     return _in_training(counts, examples, words, config)
-
-
-def count_told(task: Task, scores: Scores, analyses: Analyses, config: DictConfig) -> Analyses:
-    """Returns the analyses with where facts were counted; the tables of the base get the column `frequency`.
-
-    Args:
-        task: what was scored.
-        scores: its tables.
-        analyses: of the run so far.
-        config: the whole evaluation config.
-
-    Raises:
-        InputError: a corpus that cannot be read.
-    """
-    with scores.timed("frequency"):
-        found = told(task, (), config)
-    if found is None:
-        return analyses
-    scores.base = with_frequency(scores.base, found)
-    return replace(analyses, frequency=found.source)
 
 
 def with_frequency(tables: Mapping[str, pd.DataFrame], told: Told) -> dict[str, pd.DataFrame]:

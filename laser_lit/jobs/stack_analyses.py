@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from laser_lit.analyses.components import ComponentPlan
 from laser_lit.analyses.composition import composition
 from laser_lit.analyses.further import Further
 from laser_lit.analyses.spectra import spectra
@@ -15,6 +16,7 @@ from laser_lit.analyses.text import compared_text, general_text
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
+from laser_lit.jobs.fact_analyses import check_facts, component_answers
 from laser_lit.jobs.scores import Scores, gain_over
 from laser_lit.search.guard_text import GuardText
 from laser_lit.tasks.base import Task
@@ -32,12 +34,14 @@ class StackPlan:
         path: the stack, edit by edit.
         storage: what is scored at equal storage; None for nothing.
         text: general text; None for none.
+        components: which are left alone; None for none.
     """
 
     spectra: bool
     path: bool
     storage: StoragePlan | None
     text: GuardText | None
+    components: ComponentPlan | None = None
 
 
 def stack_plan(task: Task, config: DictConfig, stack: Stack | None, *, edited: bool | None) -> StackPlan:
@@ -54,9 +58,11 @@ def stack_plan(task: Task, config: DictConfig, stack: Stack | None, *, edited: b
     """
     analysis = config.analysis
     asked = {"path": bool(analysis.path), "storage": len(analysis.storage) > 0, "text": analysis.text.data is not None}
+    asked["components"] = len(analysis.components) > 0
     for name, wanted in asked.items():
         if wanted and edited is False:
             raise InputError(f"analysis.{name}: there are no edits to look at; leave it out, or laser=none")
+    check_facts(task, config)
     text = general_text(task, config)
     if stack is None:
         return StackPlan(False, False, None, text)
@@ -67,7 +73,10 @@ def stack_plan(task: Task, config: DictConfig, stack: Stack | None, *, edited: b
     most = len(stack) if analysis.path else MOST_STEPS
     path = analysis.path is not False and 2 <= len(stack) <= most
     shares = StoragePlan.of(analysis.storage, stack, task.matrices) if asked["storage"] else None
-    return StackPlan(analysis.spectra, path, shares, text)
+    alone = None
+    if asked["components"]:
+        alone = ComponentPlan.of(list(analysis.components), stack, stack.resolve(task.matrices))
+    return StackPlan(analysis.spectra, path, shares, text, alone)
 
 
 def stack_analyses(
@@ -88,5 +97,8 @@ def stack_analyses(
         "spectra": spectra(stack, rows, task.matrices) if plan.spectra else None,
         "composition": composition(stack, scores.laser, further) if plan.path else None,
         "storage": None if plan.storage is None else storage(plan.storage, rows, further),
+        "components": None
+        if plan.components is None
+        else component_answers(task, scores, plan.components, further, config.seed),
         "text": None if plan.text is None else compared_text(task, stack, plan.text, config),
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from laser_lit.results.compare import Gain
+from laser_lit.results.components import Components
 from laser_lit.results.composition import Composition
 from laser_lit.results.frequency import Frequency
 from laser_lit.results.general_text import GeneralText
@@ -64,6 +65,7 @@ class Analyses:
         composition: what each edit of a stack adds to those before.
         text: general text before and after the edit.
         frequency: where the facts of the predictions' column `frequency` were counted.
+        components: what the higher-order components answer alone.
     """
 
     mechanism: Mechanism | None = None
@@ -72,6 +74,7 @@ class Analyses:
     composition: Composition | None = None
     text: GeneralText | None = None
     frequency: Frequency | None = None
+    components: Components | None = None
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Analyses":
@@ -87,6 +90,7 @@ class Analyses:
             "composition": Composition,
             "text": GeneralText,
             "frequency": Frequency,
+            "components": Components,
         }
         found = {name: content.get(name) for name in kinds}
         return cls(**{name: None if entry is None else kinds[name].of(entry) for name, entry in found.items()})

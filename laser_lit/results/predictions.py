@@ -10,7 +10,8 @@ from laser_lit.results.parquet import read_table, write_table
 
 FILE = "predictions.parquet"
 DESCRIBING = (
-    *("id", "group", "split", "data", "weight", "category", "prompt", "answer", "choices", "aliases", "target_new", "frequency"),
+    *("id", "group", "split", "data", "weight", "category", "frequency"),
+    *("prompt", "answer", "choices", "aliases", "target_new"),
 )
 """Columns that describe an example; every other one is an outcome, written once for the base and for each variant."""
 

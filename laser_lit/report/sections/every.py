@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from laser_lit.report.sections.calibration import calibration_section
+from laser_lit.report.sections.components import components_section
 from laser_lit.report.sections.composition import composition_section
 from laser_lit.report.sections.frequency import frequency_section
 from laser_lit.report.sections.general_text import general_text_section
@@ -17,6 +18,7 @@ from laser_lit.results.record import Record
 
 SECTIONS: tuple[Callable[[Record, pd.DataFrame], Section | None], ...] = (
     mechanism_section,
+    components_section,
     frequency_section,
     paraphrases_section,
     calibration_section,
