@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from laser_lit.report.wording import p_value, signed
+from laser_lit.report.wording import interval, p_value, signed
 from laser_lit.results.record import jsonable
 from laser_lit.results.search_record import SearchRecord
 
@@ -37,23 +37,23 @@ def unit(search: SearchRecord) -> str:
 def prepared(cells: pd.DataFrame, search: SearchRecord) -> pd.DataFrame:
     """Returns the cells that have a score, in their order, with what figures show of them.
 
-    New columns: gain (of the objective, in points or nats), clear (its adjusted p is at most .05), refused (the guard
-    turned it away), column (the layer), row (the matrix with its part and expert), level (how much is kept, in words),
-    kept (as a number that orders the levels of a kind), said (the cell in words, escaped).
+    New columns: gain (of the objective, in points or nats), clear (its adjusted p is at most .05), other_gain and
+    other_clear (the same of the other metric; missing where there is none), refused (the guard turned it away), column
+    (the layer), row (the matrix with its part and expert), level (how much is kept, in words), kept (as a number that
+    orders the levels of a kind), said (the cell in words, escaped).
 
     Args:
         cells: as from `read_cells`.
         search: that tried them.
     """
-    share = search.objective == "accuracy"
-    gain = cells[f"gain_{search.objective}"].astype(float).replace([np.inf, -np.inf], np.nan)
-    table = cells.assign(gain=gain * (100 if share else 1))
+    table = cells.assign(gain=_gains(cells, search.objective), other_gain=_gains(cells, other_metric(search)))
     table = table[table["error"].isna() & table["gain"].notna()].reset_index(drop=True)
     rows = table.to_dict("records")
     levels, kept = _levels(table)
     return table.assign(
         complete=table["complete"].astype(bool),
         clear=(table["p_adjusted"].astype(float) <= LEVEL).to_numpy(dtype=bool),
+        other_clear=(table["p_adjusted_other"].astype(float) <= LEVEL).to_numpy(dtype=bool),
         refused=(table["guard"] == "refused").to_numpy(dtype=bool),
         column=table["layer"].astype(int).astype(str),
         row=[_row_name(row) for row in rows],
@@ -61,6 +61,16 @@ def prepared(cells: pd.DataFrame, search: SearchRecord) -> pd.DataFrame:
         kept=kept,
         said=[_said(row, search) for row in rows],
     )
+
+
+def other_metric(search: SearchRecord) -> str:
+    """Returns the metric that is not the search's objective: "accuracy" or "log_loss"."""
+    return "log_loss" if search.objective == "accuracy" else "accuracy"
+
+
+def _gains(cells: pd.DataFrame, metric: str) -> pd.Series:
+    gains = cells[f"gain_{metric}"].astype(float).replace([np.inf, -np.inf], np.nan)
+    return gains * (100 if metric == "accuracy" else 1)
 
 
 def _levels(table: pd.DataFrame) -> tuple[list[str], list[float]]:
@@ -80,7 +90,7 @@ def _row_name(cell: dict[str, Any]) -> str:
 
 
 def _said(cell: dict[str, Any], search: SearchRecord) -> str:
-    lines = [escape(str(cell["edits"])), f"gain {plain_gain(cell['gain'], search)}"]
+    lines = [escape(str(cell["edits"])), *_said_gains(cell, search)]
     if not cell["complete"]:
         lines.append(f"given up after {int(cell['n']):,} examples")
     elif pd.notna(cell["p_adjusted"]):
@@ -88,6 +98,18 @@ def _said(cell: dict[str, Any], search: SearchRecord) -> str:
     if cell["guard"] == "refused":
         lines.append("turned away by the guard")
     return "<br>".join(lines)
+
+
+def _said_gains(cell: dict[str, Any], search: SearchRecord) -> list[str]:
+    """Returns both gains in words, the objective's first, with their intervals where they are known."""
+    found = []
+    for metric in (search.objective, other_metric(search)):
+        share = metric == "accuracy"
+        gain, low, high = (float(cell[f"gain_{metric}{end}"]) for end in ("", "_low", "_high"))
+        if np.isfinite(gain):
+            name = f"gain {signed(gain, share)} {'points' if share else 'nats'}"
+            found.append(f"{name}, 95 % {interval((low, high), share)}" if np.isfinite(low) else name)
+    return found
 
 
 def plain_gain(gain: float, search: SearchRecord) -> str:

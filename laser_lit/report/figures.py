@@ -5,8 +5,10 @@ from typing import Any
 import pandas as pd
 
 from laser_lit.report.cells import prepared, unit
+from laser_lit.report.curves import rank_figure
 from laser_lit.report.figure import Figure, layout, line, window
-from laser_lit.report.maps import map_figure, rank_figure
+from laser_lit.report.maps import map_figure
+from laser_lit.report.removable import removable_figure
 from laser_lit.report.search import merit
 from laser_lit.results.record import Record
 from laser_lit.results.search_record import SearchRecord
@@ -41,6 +43,7 @@ def search_figures(record: Record, cells: pd.DataFrame) -> list[Figure]:
     found = [
         map_figure(table, search, record.edits),
         rank_figure(table, search),
+        removable_figure(table, record),
         predicted_figure(table),
         cost_figure(search, bool(table["refused"].any())),
         path_figure(search),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from laser_lit.report.search import no_candidate
+from laser_lit.report.search import in_vain_because
 from laser_lit.report.variants import Variant, variants
 from laser_lit.report.wording import counted, interval, matrix_name, p_value, signed, value, what_was_done
 from laser_lit.results.compare import Gain
@@ -50,8 +50,8 @@ def headline(record: Record) -> str:
         return _reft_headline(record, record.reft)
     if gain is None or laser is None:
         key, share = ("accuracy", True) if base.get("accuracy") is not None else ("perplexity", False)
-        nobody = no_candidate(record)
-        vain = f"N{nobody[1:]} beat the base on validation, so nothing was edited. " if in_vain(record) else ""
+        because = in_vain_because(record)
+        vain = f"N{because[1:]} on validation, so nothing was edited. " if in_vain(record) else ""
         return f"{vain}The model as it is: test {key} {value(base.get(key), share)} over {base.get('n', 0):,} examples."
     done = what_was_done(record)
     searched_loss = record.search is not None and record.search.objective == "log_loss"

@@ -1,63 +1,112 @@
-"""Figures of single edits: a map of layers and matrices, and gain against rank."""
+"""The map of single edits: gain by layer and matrix, in accuracy or in log loss."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from laser_lit.report.cells import REFUSED, axes, best_by_place, single_edits, unit
-from laser_lit.report.figure import Figure, layout, line, selector, window
+from laser_lit.report.cells import REFUSED, axes, best_by_place, other_metric, single_edits, unit
+from laser_lit.report.figure import Figure, layout, selector, window
 from laser_lit.results.record import AppliedEdit, jsonable
 from laser_lit.results.search_record import SearchRecord
 
 _BEST = "best of all"
 _MAP_CAPTION = (
     "Blue gains, red harms; grey cannot be told from no change after adjusting for all cells that were scored in full "
-    "(max-T p > .05), or was given up before that."
+    "(max-T p > .05), or was given up before that; each cell's own intervals, not adjusted, are said where the pointer "
+    "is. The ring marks the best cell of what is shown."
 )
 _COLOURED = [[0.0, "--bad"], [0.5, "--soft"], [1.0, "--accent"]]
+_LOOKS: tuple[dict[str, Any], ...] = (
+    {"symbol": "circle-open", "color": "--ink", "line": {"color": "--ink", "width": 1.5}},
+    {"symbol": "x", "color": "--ink", "line": {"color": "--paper", "width": 1}},
+)
+"""Of the best cell and of those that the guard turned away."""
 _GREY = [[0.0, "--quiet"], [0.5, "--soft"], [1.0, "--quiet"]]
 
 
+@dataclass(frozen=True)
+class _Layer:
+    """The map of one metric.
+
+    Attributes:
+        unit: of its gains.
+        views: a cell a place, at its best rank and at each rank alone, by name.
+    """
+
+    unit: str
+    views: dict[str, pd.DataFrame]
+
+
 def map_figure(table: pd.DataFrame, search: SearchRecord, edits: tuple[AppliedEdit, ...]) -> Figure | None:
-    """Returns gain by layer and matrix, at the best rank or at one that the reader selects; None without single edits.
+    """Returns gain by layer and matrix, in either metric, at the best rank or at one that the reader selects.
 
     Args:
         table: as from `prepared`.
         search: that tried the cells.
         edits: what was chosen, to be marked.
+
+    Returns:
+        The figure; None without single edits.
     """
     single = single_edits(table)
     if single.empty:
         return None
     rows, columns = axes(single)
-    views = _views(single)
-    grids = {name: _grids(view, rows, columns) for name, view in views.items()}
-    data = [*_heatmaps(grids[_BEST], rows, columns, single, search), _marks(edits, rows, columns)]
-    changed = [0, 1]
-    if single["refused"].any():
-        changed.append(len(data))
-        data.append(_crosses(views[_BEST], rows, columns))
-        for name, view in views.items():
-            sizes = _crosses(view, rows, columns)["marker"]["size"]
-            grids[name] = {key: [*parts, None] for key, parts in grids[name].items()} | {
-                "marker.size": [None, None, sizes]
-            }
-    menu = [selector("Rank", grids, changed)] if len(views) > 1 else []
+    data, menus = _layered(_layers(single, search), rows, columns, bool(single["refused"].any()))
     star = " The star marks what was chosen." if search.chosen is not None else ""
     return Figure(
         "map",
         "Layer × matrix",
-        f"{_MAP_CAPTION}{_turned_away(single)}{star}",
-        data,
+        f"{_MAP_CAPTION}{turned_away(single)}{star}",
+        [*data, _marks(edits, rows, columns)],
         layout(
             *("layer", ""),
             height=130 + 34 * len(rows),
             xaxis={**_ordered(columns), "tickangle": 0},
             yaxis=_ordered(rows[::-1]),
-            updatemenus=menu,
+            updatemenus=menus,
             showlegend=False,
         ),
     )
+
+
+def _layered(
+    layers: dict[str, _Layer], rows: list[str], columns: list[str], refused: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Returns the traces of all metrics, those of the first seen, and the menus of ranks and metrics."""
+    data, changes = list[dict[str, Any]](), dict[str, dict[str, list[Any]]]()
+    for number, layer in enumerate(layers.values()):
+        drawn = {name: _drawn(view, rows, columns, refused) for name, view in layer.views.items()}
+        scale = _scale(pd.concat(layer.views.values())["gain"], layer.unit)
+        data += [{**trace, "visible": number == 0} for trace in _traces(drawn[_BEST], rows, columns, scale)]
+        for name, parts in drawn.items():
+            change = changes.setdefault(name, {key: [] for key in ("z", "text", "marker.size")})
+            for key, entries in change.items():
+                entries += [part.get(key) for part in parts]
+    every = list(range(len(data)))
+    menus = [selector("Rank", changes, every)] if len(changes) > 1 else []
+    if len(layers) > 1:
+        each = len(data) // len(layers)
+        shown = {metric: {"visible": _flags(number, each, len(data))} for number, metric in enumerate(layers)}
+        menus.append({**selector("Metric", shown, every), "x": 0.3})
+    return data, menus
+
+
+def _flags(number: int, each: int, count: int) -> list[bool]:
+    """Returns which of the traces are those of a metric, each metric having as many."""
+    return [place // each == number for place in range(count)]
+
+
+def _layers(single: pd.DataFrame, search: SearchRecord) -> dict[str, _Layer]:
+    """Returns the map of each metric that is known of the cells, the objective's first."""
+    found = {search.objective.replace("_", " "): _Layer(unit(search), _views(single))}
+    # older tables say nothing of how clear the other gain is
+    if single["p_adjusted_other"].notna().any() and single["other_gain"].notna().all():
+        named = other_metric(search)
+        other = single.assign(gain=single["other_gain"], clear=single["other_clear"])
+        found[named.replace("_", " ")] = _Layer("points" if named == "accuracy" else "nats", _views(other))
+    return found
 
 
 def _ordered(names: list[str]) -> dict[str, Any]:
@@ -74,8 +123,8 @@ def _views(single: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return views
 
 
-def _grids(view: pd.DataFrame, rows: list[str], columns: list[str]) -> dict[str, Any]:
-    """Returns the values of both heatmaps: clear cells, all others; and what is said of each cell."""
+def _drawn(view: pd.DataFrame, rows: list[str], columns: list[str], refused: bool) -> list[dict[str, Any]]:
+    """Returns what changes of each trace from view to view: clear cells, all others, the best, those turned away."""
 
     def grid(cells: pd.DataFrame, name: str) -> list[list[Any]]:
         wide = cells.pivot(index="row", columns="column", values=name).reindex(index=rows, columns=columns)
@@ -83,32 +132,55 @@ def _grids(view: pd.DataFrame, rows: list[str], columns: list[str]) -> dict[str,
 
     rounded = view.assign(gain=view["gain"].round(4))
     parts = [rounded[view["clear"]], rounded[~view["clear"]]]
-    return {"z": [grid(part, "gain") for part in parts], "text": [grid(part, "said") for part in parts]}
+    drawn: list[dict[str, Any]] = [{"z": grid(part, "gain"), "text": grid(part, "said")} for part in parts]
+    whole = view[view["complete"] & ~view["refused"]]
+    drawn.append({"marker.size": _sizes(whole.nlargest(1, "gain"), rows, columns, 19)})
+    return [*drawn, {"marker.size": _sizes(view[view["refused"]], rows, columns, 9)}] if refused else drawn
 
 
-def _turned_away(table: pd.DataFrame) -> str:
+def _sizes(cells: pd.DataFrame, rows: list[str], columns: list[str], size: int) -> list[int]:
+    """Returns a size for a mark at every place: 0 where there is nothing to be marked."""
+    marked = set(zip(cells["row"], cells["column"], strict=True))
+    return [size if (row, column) in marked else 0 for row in rows for column in columns]
+
+
+def turned_away(table: pd.DataFrame) -> str:
+    """Returns the sentence on stacks that the guard turned away; empty where there are none.
+
+    Args:
+        table: as from `prepared`.
+    """
     return f" What is marked {REFUSED} was turned away by the guard." if table["refused"].any() else ""
 
 
-def _heatmaps(
-    grids: dict[str, Any], rows: list[str], columns: list[str], single: pd.DataFrame, search: SearchRecord
-) -> list[dict[str, Any]]:
-    beyond = window(single["gain"].tolist()) is not None
-    most = float(single["gain"].max() if beyond else single["gain"].abs().max()) or 1.0
-    common = {
-        **{"type": "heatmap", "x": columns, "y": rows, "zmin": -most, "zmax": most, "xgap": 1, "ygap": 1},
-        **{"hovertemplate": "%{text}<extra></extra>", "hoverongaps": False},
-    }
+def _scale(gains: pd.Series, of: str) -> dict[str, Any]:
+    """Returns range and bar of a metric's colours."""
+    beyond = window(gains.tolist()) is not None
+    most = float(gains.max() if beyond else gains.abs().max()) or 1.0
     ticks = {"tickvals": [-most, 0, most], "ticktext": [f"{'≤ ' * beyond}−{most:.3g}", "0", f"+{most:.3g}"]}
-    bar = {"title": {"text": unit(search)}, "thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}, **ticks}
+    bar = {"title": {"text": of}, "thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}, **ticks}
+    return {"zmin": -most, "zmax": most, "colorbar": bar}
+
+
+def _traces(
+    drawn: list[dict[str, Any]], rows: list[str], columns: list[str], scale: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Returns the two heatmaps and the marks of a metric as they are at first."""
+    places = [(row, column) for row in rows for column in columns]
+    heat = {
+        **{"type": "heatmap", "x": columns, "y": rows, "zmin": scale["zmin"], "zmax": scale["zmax"]},
+        **{"xgap": 1, "ygap": 1, "hovertemplate": "%{text}<extra></extra>", "hoverongaps": False},
+    }
+    spots = {
+        **{"type": "scatter", "mode": "markers", "hoverinfo": "skip"},
+        **{"x": [column for _, column in places], "y": [row for row, _ in places]},
+    }
+    marks = [{**look, "size": part["marker.size"]} for part, look in zip(drawn[2:], _LOOKS, strict=False)]
     return [
-        {**common, **_part(grids, 0), "colorscale": _COLOURED, "colorbar": bar},
-        {**common, **_part(grids, 1), "colorscale": _GREY, "showscale": False, "opacity": 0.6},
+        {**heat, **drawn[0], "colorscale": _COLOURED, "colorbar": scale["colorbar"]},
+        {**heat, **drawn[1], "colorscale": _GREY, "showscale": False, "opacity": 0.6},
+        *({**spots, "marker": mark} for mark in marks),
     ]
-
-
-def _part(grids: dict[str, Any], place: int) -> dict[str, Any]:
-    return {name: parts[place] for name, parts in grids.items()}
 
 
 def _marks(edits: tuple[AppliedEdit, ...], rows: list[str], columns: list[str]) -> dict[str, Any]:
@@ -119,91 +191,3 @@ def _marks(edits: tuple[AppliedEdit, ...], rows: list[str], columns: list[str]) 
         **{"type": "scatter", "mode": "markers", "hoverinfo": "skip", "marker": look},
         **{"x": [column for column, _ in places], "y": [row for _, row in places]},
     }
-
-
-def _crosses(view: pd.DataFrame, rows: list[str], columns: list[str]) -> dict[str, Any]:
-    """Returns a mark at every place, of which only those are large enough to be seen that the guard turned away."""
-    refused = set(zip(view.loc[view["refused"], "row"], view.loc[view["refused"], "column"], strict=True))
-    places = [(row, column) for row in rows for column in columns]
-    sizes = [9 if place in refused else 0 for place in places]
-    look = {"symbol": "x", "size": sizes, "color": "--ink", "line": {"color": "--paper", "width": 1}}
-    return {
-        **{"type": "scatter", "mode": "markers", "hoverinfo": "skip", "marker": look},
-        **{"x": [column for _, column in places], "y": [row for row, _ in places]},
-    }
-
-
-def rank_figure(table: pd.DataFrame, search: SearchRecord) -> Figure | None:
-    """Returns gain against rank, a line a layer, of one matrix at a time; None where no matrix was cut to two ranks.
-
-    Args:
-        table: as from `prepared`.
-        search: that tried the cells.
-    """
-    single = single_edits(table)
-    ranked = single[single["rank"].notna()].sort_values("rank", kind="stable")
-    places = ["row", "kind", "column"]
-    ranked = ranked[ranked.groupby(places)["rank"].transform("nunique") > 1]
-    if ranked.empty:
-        return None
-    ordered = ranked.sort_values(["refused", "gain"], ascending=[True, False], kind="stable")
-    best = ordered["row"].iloc[0]
-    rows = [best, *(row for row in axes(ranked)[0] if row != best)]
-    top = set(ordered.drop_duplicates("row").index)
-    traces = [
-        _curve(curve, top, row == best) for row in rows for _, curve in ranked[ranked["row"] == row].groupby(places)
-    ]
-    shown = [[trace["meta"] == row for trace in traces] for row in rows]
-    menu = [selector("Matrix", {row: {"visible": flags} for row, flags in zip(rows, shown, strict=True)})]
-    return Figure(
-        "ranks",
-        "Gain against rank",
-        f"A line a layer, the matrix's best in colour; filled points differ from the base after adjustment."
-        f"{_turned_away(ranked)} Double-click shows everything.",
-        traces,
-        layout(
-            *("rank kept", f"validation gain, {unit(search)}"),
-            xaxis={"type": "log", **_ticks(ranked["rank"])},
-            yaxis={"range": window(ranked["gain"].tolist())},
-            shapes=[line(xref="paper", x0=0, x1=1, y0=0, y1=0)],
-            updatemenus=menu if len(rows) > 1 else [],
-            showlegend=False,
-            hovermode="closest",
-        ),
-    )
-
-
-def _curve(curve: pd.DataFrame, top: set[Any], visible: bool) -> dict[str, Any]:
-    """Returns the line of a layer; the one with the matrix's best cell stands out."""
-    first = curve.iloc[0]
-    stands_out = not top.isdisjoint(curve.index)
-    colour = "--accent" if stands_out else "--quiet"
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": f"layer {first['column']}",
-        "meta": first["row"],
-        "x": curve["rank"].astype(int).tolist(),
-        "y": curve["gain"].round(4).tolist(),
-        "text": curve["said"].tolist(),
-        "hovertemplate": "%{text}<extra></extra>",
-        "visible": visible,
-        "opacity": 1.0 if stands_out else 0.55,
-        "line": {"color": colour, "width": 2.5 if stands_out else 1, "dash": _DASH.get(first["kind"], "solid")},
-        "marker": {
-            "size": 7 if stands_out else 5,
-            "symbol": ["x" if refused else "circle" for refused in curve["refused"]],
-            "color": [colour if clear else "--paper" for clear in curve["clear"]],
-            "line": {"color": colour, "width": 1},
-        },
-    }
-
-
-_DASH = {"low_rank": "solid", "high_order": "dash", "prune": "dot"}
-
-
-def _ticks(ranks: pd.Series) -> dict[str, Any]:
-    """Returns at most eight ranks to write on the axis."""
-    values = sorted({int(rank) for rank in ranks})
-    step = -(-len(values) // 8)
-    return {"tickvals": values[::step], "ticktext": [str(value) for value in values[::step]]}

@@ -3,6 +3,8 @@
 import pandas as pd
 
 from laser_lit.report.cells import IN_TURN, plain_gain, prepared, unit
+from laser_lit.report.removable import plain_margin, removable_line
+from laser_lit.report.smallest import smallest_lines
 from laser_lit.report.variants import variants
 from laser_lit.report.wording import amount, interval, matrix_name, p_value, signed, value
 from laser_lit.results.compare import Gain
@@ -10,7 +12,7 @@ from laser_lit.results.record import Record
 from laser_lit.results.search_record import SearchRecord
 
 _SHOWN = 3
-_EXHAUSTIVE = ("grid", "collect")
+_EXHAUSTIVE = ("grid", "collect", "smallest")
 """Drivers whose stacks are the candidates: with others as many stacks may be scored and candidates be left out."""
 _BY_GRADIENT = ("gradient", "greedy", "racing")
 _CHANGES = {"kl": "mean token KL", "log_perplexity": "change of log perplexity"}
@@ -27,16 +29,19 @@ def search_lines(record: Record, cells: pd.DataFrame | None = None) -> dict[str,
     if search is None:
         return {}
     lines = {
-        "driver": f"{search.driver}, {_maximised(record, search)}",
+        "driver": f"{search.driver}, {_sought(record, search)}",
         "tried": f"{_tried(search)}, {search.failed:,} failed",
         "cost": f"{f'{search.cost:,.1f}'.removesuffix('.0')} whole cells{_share(search)}{_uncounted(search)}",
     }
+    gone = "" if cells is None else removable_line(prepared(cells, search), search)
+    lines |= {"what can go": gone} if gone else {}
     if search.chosen is None:
         lines["chosen"] = nothing_chosen(record)
+        lines |= smallest_lines(record)
         nearest = _nearest(search, cells)
         return lines | ({"best of all": nearest} if nearest else {})
     lines["chosen"] = chosen_edits(record)
-    return lines | _gains(record, search, search.chosen) | _guard(search)
+    return lines | _gains(record, search, search.chosen) | _guard(search) | smallest_lines(record)
 
 
 def _tried(search: SearchRecord) -> str:
@@ -48,9 +53,12 @@ def _tried(search: SearchRecord) -> str:
     )
 
 
-def _maximised(record: Record, search: SearchRecord) -> str:
+def _sought(record: Record, search: SearchRecord) -> str:
     also = (record.config.get("search") or {}).get("also") or ()
     over = f", mean over {len(also) + 1} data sets" if also else ""
+    if search.compression is not None:
+        metric = "an accuracy" if search.objective == "accuracy" else "a log loss"
+        return f"fewest entries with {metric} not worse by {plain_margin(search)} on validation{over}"
     return f"{'most accuracy' if search.objective == 'accuracy' else 'least log loss'} on validation{over}"
 
 
@@ -70,9 +78,7 @@ def _gains(record: Record, search: SearchRecord, chosen: float) -> dict[str, str
     found, (gain, ci95, p) = chosen - search.base, tested(record)
     all_tried = search.driver in _EXHAUSTIVE and search.scored >= search.candidates
     unseen = "" if all_tried else "; what was not scored in full is not in it"
-    by = (
-        "what the choice went by" if found else "a tie, in which the log loss chose: search.objective=log_loss shows it"
-    )
+    by = _by(search, found)
     lines = {
         f"validation gain, {unit(search)}": f"{signed(found, share)}, {by}",
         "  p, max-T over those scored": (p_value(search.adjusted_p).removeprefix("p = ") or "unknown") + unseen,
@@ -84,6 +90,14 @@ def _gains(record: Record, search: SearchRecord, chosen: float) -> dict[str, str
         lines["  validation minus test"] = signed(found - gain, share)
     lines["  least gain it could detect"] = "unknown" if search.detectable is None else _detectable(search, share)
     return lines
+
+
+def _by(search: SearchRecord, found: float) -> str:
+    if search.compression is not None:
+        return "which was only to be not worse"
+    return (
+        "what the choice went by" if found else "a tie, in which the log loss chose: search.objective=log_loss shows it"
+    )
 
 
 def _detectable(search: SearchRecord, share: bool) -> str:
@@ -167,7 +181,19 @@ def nothing_chosen(record: Record) -> str:
     Args:
         record: of the run.
     """
-    return f"nothing: {no_candidate(record)} beat the base on validation, so the model stays as it is"
+    return f"nothing: {in_vain_because(record)} on validation, so the model stays as it is"
+
+
+def in_vain_because(record: Record) -> str:
+    """Returns what was not to be had in a search that chose nothing: "no candidate beat the base".
+
+    Args:
+        record: of the run.
+    """
+    search = record.search
+    if search is None or search.compression is None:
+        return f"{no_candidate(record)} beat the base"
+    return f"{no_candidate(record)} both saves storage and is shown to be not worse by {plain_margin(search)}"
 
 
 def no_candidate(record: Record) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from laser_lit.report.cells import cells_payload, plain_gain
 from laser_lit.report.figures import search_figures
-from laser_lit.report.search import merit, no_candidate, search_lines
+from laser_lit.report.search import in_vain_because, merit, search_lines
 from laser_lit.results.record import Record
 from laser_lit.results.search_record import SearchRecord
 
@@ -37,7 +37,7 @@ def search_section(record: Record, cells: pd.DataFrame | None) -> dict[str, Any]
 
 def _nothing(record: Record) -> str:
     return (
-        f"N{no_candidate(record)[1:]} beat the base on the validation split, so nothing was applied: both splits show "
+        f"N{in_vain_because(record)[1:]} on the validation split, so nothing was applied: both splits show "
         "the base alone."
     )
 

@@ -15,7 +15,7 @@ from laser_lit.errors import InputError
 from laser_lit.report.cells import LEVEL
 from laser_lit.report.findings import in_vain, what_it_is
 from laser_lit.report.html import FILE
-from laser_lit.report.search import chosen_edits, in_points, no_candidate, of_gain, tested
+from laser_lit.report.search import chosen_edits, in_points, in_vain_because, of_gain, tested
 from laser_lit.report.strips import Strip, strips
 from laser_lit.report.terminal import add_row, paragraph, plain_table
 from laser_lit.report.variants import variants
@@ -187,7 +187,7 @@ def _row(name: str, varied: str, page: bool, record: Record, adjusted: float | N
 
 def _applied(record: Record) -> str:
     if in_vain(record):
-        return f"nothing: {no_candidate(record)} beat the base"
+        return f"nothing: {in_vain_because(record)}"
     done = [chosen_edits(record), "" if record.reft is None else what_it_is(record.reft)]
     return " + ".join(filter(None, done)) or "no edit"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from laser_lit.results.cells import COLUMNS
+from laser_lit.results.cells import COLUMNS, LATER
 from laser_lit.results.compare import compare
 from laser_lit.results.predictions import predictions_table
 from laser_lit.results.record import AppliedEdit, Control, Record, SplitResult, StackSource
@@ -102,6 +102,9 @@ def predictions(outcomes: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> pd.Da
     return predictions_table(outcomes)
 
 
+_ENDS = {"low": -0.03, "high": 0.03, "bound": -0.025}
+
+
 def invented_cells(layers: int, ranks: tuple[int, ...], parts: tuple[str | None, ...] = (None,)) -> pd.DataFrame:
     """Returns the cells of a grid in which low ranks of late feed-forward matrices help and those of attention harm."""
     rng = np.random.default_rng(0)
@@ -122,10 +125,13 @@ def invented_cells(layers: int, ranks: tuple[int, ...], parts: tuple[str | None,
                             **{"rho": rank / 64, "n": 150, "complete": True, "seconds": 0.1, "error": None},
                             **{"accuracy": 0.5 + gain, "log_loss": 2 - 3 * gain, "gain_accuracy": gain},
                             **{"gain_log_loss": 3 * gain, "p": p, "p_adjusted": min(1.0, 8 * p)},
+                            **{f"gain_accuracy_{end}": gain + move for end, move in _ENDS.items()},
+                            **{f"gain_log_loss_{end}": 3 * (gain + move) for end, move in _ENDS.items()},
+                            **{"p_adjusted_other": min(1.0, 1e6 * p), "not_worse": bool(gain - 0.025 > -0.05)},
                             "predicted": -2 * gain + rng.normal(0, 0.1),
                         }
                     )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=[*COLUMNS, *LATER])
 
 
 @pytest.fixture(scope="session")
@@ -133,6 +139,10 @@ def cells() -> pd.DataFrame:
     """A grid of 3 × 6 × 4 cells, of which one failed and two were given up."""
     table = invented_cells(3, (1, 6, 12, 51))
     scores = ["accuracy", "log_loss", "gain_accuracy", "gain_log_loss", "p", "p_adjusted"]
+    judged = [*LATER]
+    table.loc[[5, 7, 9], judged[:-1]] = np.nan
+    table["not_worse"] = table["not_worse"].astype(object)
+    table.loc[[5, 7, 9], "not_worse"] = None
     table.loc[5, scores] = np.nan
     table.loc[5, ["n", "complete", "error"]] = [0, False, "LinAlgError: <b>did not converge</b>"]
     table.loc[[7, 9], ["p", "p_adjusted"]] = np.nan
@@ -149,7 +159,7 @@ def searched(record: Record) -> Record:
     )
     search = SearchRecord(
         **{"driver": "grid", "objective": "accuracy", "candidates": 72, "tried": 72, "scored": 69, "cost": 69.3},
-        **{"failed": 1},
+        **{"failed": 1, "delta": 0.05},
         **{"base": record.validation.base["accuracy"], "chosen": record.validation.laser["accuracy"]},
         **{"adjusted_p": 0.004, "improving": 9, "detectable": 0.031, "curves": curves},
         path=({"edits": "layer 2 fc_in rank 1", "validation": 0.87, "gain": 0.19},),

@@ -12,6 +12,7 @@ import laser_lit.report
 from laser_lit.report.cells import IN_TURN
 from laser_lit.report.figure import DOTTED, LIGHT, Figure, window
 from laser_lit.report.figures import cost_figure, search_figures
+from laser_lit.results.cells import LATER
 from laser_lit.results.record import Record
 from laser_lit.search.drivers import BY_ONE_RULE, DRIVERS
 
@@ -25,7 +26,7 @@ def figures(searched: Record, cells: pd.DataFrame) -> dict[str, Figure]:
 
 
 def test_plotly_knows_every_entry_and_json_every_value(figures: dict[str, Figure]):
-    assert list(figures) == ["map", "ranks", "predicted", "cost", "path"]
+    assert list(figures) == ["map", "ranks", "removable", "predicted", "cost", "path"]
     for figure in figures.values():
         themed = figure.themed()
         go.Figure(themed)
@@ -40,21 +41,24 @@ def test_the_light_theme_is_that_of_the_page():
 
 
 def test_the_map_greys_what_is_not_clear_and_marks_what_was_chosen(figures: dict[str, Figure], cells: pd.DataFrame):
-    clear, grey, marks = figures["map"].data
+    clear, grey, ring, *_, marks = figures["map"].data
     assert (clear["x"], clear["y"][4:]) == (["0", "1", "2"], ["fc_in", "fc_out"])
     coloured, rest = (np.array(trace["z"], dtype=float) for trace in (clear, grey))
     assert (np.isnan(coloured) != np.isnan(rest)).all()
     best = cells[(cells["layer"] == 2) & (cells["matrix"] == "fc_in")]["gain_accuracy"].max()
     assert coloured[4, 2] == pytest.approx(100 * best, abs=1e-3)
     assert (marks["x"], marks["y"]) == (["2"], ["fc_in"])
+    ringed = [place for *place, size in zip(ring["x"], ring["y"], ring["marker"]["size"], strict=True) if size]
+    top = cells.loc[cells["gain_accuracy"].idxmax()]
+    assert ringed == [[str(top["layer"]), top["matrix"]]]
 
 
 def test_the_map_has_a_view_for_every_rank(figures: dict[str, Figure], cells: pd.DataFrame):
     buttons = figures["map"].layout["updatemenus"][0]["buttons"]
     assert [button["label"] for button in buttons] == ["best of all", "rank 1", "rank 6", "rank 12", "rank 51"]
     change, traces = buttons[2]["args"]
-    assert traces == [0, 1]
-    z = np.array(change["z"], dtype=float)
+    assert traces == [0, 1, 2, 3, 4, 5]
+    z = np.array(change["z"][:2], dtype=float)
     expected = cells[(cells["layer"] == 1) & (cells["matrix"] == "q_proj") & (cells["rank"] == 6)]["gain_accuracy"]
     assert np.nansum(z[:, 0, 1]) == pytest.approx(100 * expected.item(), abs=1e-3)
     assert change["z"][0][0][1] is None or change["z"][1][0][1] is None
@@ -62,10 +66,10 @@ def test_the_map_has_a_view_for_every_rank(figures: dict[str, Figure], cells: pd
 
 def test_the_map_of_failed_cells_has_holes(searched: Record, cells: pd.DataFrame):
     broken = cells.assign(error=np.where(cells["layer"] == 1, "failed", cells["error"]))
-    clear, grey, _ = search_figures(searched, broken)[0].data
+    clear, grey, *_ = search_figures(searched, broken)[0].data
     assert clear["x"] == ["0", "2"]
     missing = cells.assign(error=np.where((cells["layer"] == 1) & (cells["matrix"] == "fc_in"), "failed", None))
-    clear, grey, _ = search_figures(searched, missing)[0].data
+    clear, grey, *_ = search_figures(searched, missing)[0].data
     assert clear["z"][4][1] is grey["z"][4][1] is None
 
 
@@ -76,10 +80,77 @@ def test_curves_of_one_matrix_are_seen_at_a_time_and_the_best_stands_out(
     seen = [trace for trace in figure.data if trace["visible"]]
     best = cells.loc[cells["gain_accuracy"].idxmax()]
     assert {trace["meta"] for trace in seen} == {best["matrix"]}
-    assert [trace["name"] for trace in seen if trace["line"]["color"] == "--accent"] == [f"layer {best['layer']}"]
+    accent = [(trace["yaxis"], trace["name"]) for trace in seen if trace["line"]["color"] == "--accent"]
+    assert accent == [("y", f"layer {best['layer']}"), ("y2", f"layer {best['layer']}")]
     buttons = figure.layout["updatemenus"][0]["buttons"]
-    assert [sum(button["args"][0]["visible"]) for button in buttons] == [3] * 6
+    assert [sum(button["args"][0]["visible"]) for button in buttons] == [6] * 6
     assert all(trace["x"] == sorted(trace["x"]) for trace in figure.data)
+
+
+def test_the_map_shows_the_other_metric_too(figures: dict[str, Figure], cells: pd.DataFrame):
+    figure = figures["map"]
+    ranks, metrics = figure.layout["updatemenus"]
+    assert (ranks["name"], metrics["name"]) == ("Rank", "Metric")
+    assert [button["label"] for button in metrics["buttons"]] == ["accuracy", "log loss"]
+    assert [button["args"][0]["visible"] for button in metrics["buttons"]] == [
+        [True] * 3 + [False] * 3,
+        [False] * 3 + [True] * 3,
+    ]
+    assert [trace["visible"] for trace in figure.data[:6]] == [True] * 3 + [False] * 3
+    clear, grey = (np.array(trace["z"], dtype=float) for trace in figure.data[3:5])
+    best = cells[(cells["layer"] == 2) & (cells["matrix"] == "fc_in")]["gain_log_loss"].max()
+    assert np.nansum([clear[4, 2], grey[4, 2]]) == pytest.approx(best, abs=1e-3)
+    assert (~np.isnan(clear)).sum() < (~np.isnan(np.array(figure.data[0]["z"], dtype=float))).sum()  # by its own p
+    assert figure.data[3]["colorbar"]["title"]["text"] == "nats"
+
+
+def test_the_pointer_says_both_gains_with_their_intervals(figures: dict[str, Figure]):
+    said = figures["map"].data[0]["text"][4][2]
+    assert re.fullmatch(
+        r"layer 2 fc_in rank 1<br>gain \+(.*) points, 95 % \+(.*) to \+(.*)<br>gain \+(.*) nats, 95 % \+.* to \+.*"
+        r"<br>adjusted p = .*",
+        said,
+    )
+
+
+def test_cells_of_older_versions_are_drawn_as_they_were(searched: Record, cells: pd.DataFrame):
+    old = cells.assign(**dict.fromkeys(LATER, np.nan))
+    found = {figure.name: figure for figure in search_figures(searched, old)}
+    assert list(found) == ["map", "ranks", "predicted", "cost"]
+    assert [menu["name"] for menu in found["map"].layout["updatemenus"]] == ["Rank"]
+    assert "95 %" not in str(found["map"].data)
+
+
+def test_curves_are_of_scores_with_the_base_dotted(figures: dict[str, Figure], cells: pd.DataFrame):
+    figure = figures["ranks"]
+    upper, lower = figure.layout["shapes"]
+    assert (upper["yref"], upper["y0"], lower["yref"], lower["y0"]) == ("y", pytest.approx(50), "y2", pytest.approx(2))
+    of = cells[(cells["layer"] == 1) & (cells["matrix"] == "k_proj")]
+    drawn = {trace["yaxis"]: trace for trace in figure.data if (trace["meta"], trace["name"]) == ("k_proj", "layer 1")}
+    assert drawn["y"]["x"] == pytest.approx(of["rho"].tolist())
+    assert drawn["y"]["y"] == pytest.approx((100 * of["accuracy"]).tolist(), abs=1e-3)
+    assert drawn["y2"]["y"] == pytest.approx(of["log_loss"].tolist(), abs=1e-3)
+    domains = figure.layout["yaxis"]["domain"], figure.layout["yaxis2"]["domain"]
+    assert domains[0][0] > domains[1][1]
+    assert figure.layout["xaxis"]["anchor"] == "y2"
+    assert "scored in part" in figure.caption
+
+
+def test_text_has_one_panel_and_one_map(searched: Record, cells: pd.DataFrame):
+    gone = [
+        "accuracy",
+        "gain_accuracy",
+        "gain_accuracy_low",
+        "gain_accuracy_high",
+        "gain_accuracy_bound",
+        "p_adjusted_other",
+    ]
+    text = cells.assign(**dict.fromkeys(gone, np.nan))
+    record = dataclasses.replace(searched, search=dataclasses.replace(searched.search, objective="log_loss", curves=()))
+    found = {figure.name: figure for figure in search_figures(record, text)}
+    assert {trace["yaxis"] for trace in found["ranks"].data} == {"y"}
+    assert "yaxis2" not in found["ranks"].layout
+    assert len(found["map"].data) == 4
 
 
 def test_predicted_gains_point_the_same_way_as_measured_ones(figures: dict[str, Figure], cells: pd.DataFrame):

@@ -43,22 +43,22 @@ def test_the_best_of_a_place_is_one_that_was_not_turned_away(searched: Record, g
 
 def test_the_map_marks_them(searched: Record, guarded: pd.DataFrame, cells: pd.DataFrame):
     figure = figures(searched, guarded)["map"]
-    clear, grey, _, crosses = figure.data
+    clear, grey, _, crosses = figure.data[:4]
     places = zip(crosses["x"], crosses["y"], crosses["marker"]["size"], strict=True)
     assert [(x, y) for x, y, size in places if size] == [("2", "fc_in")]
     assert "turned away" in str(clear["text"][4][2]) + str(grey["text"][4][2])
     assert "× was turned away by the guard" in figure.caption
     go.Figure(figure.themed())
     plain = figures(searched, cells)["map"]
-    assert len(plain.data) == 3
+    assert len(plain.data) == 7
     assert "×" not in plain.caption
 
 
 def test_every_rank_of_the_map_marks_its_own(searched: Record, guarded: pd.DataFrame):
     buttons = figures(searched, guarded)["map"].layout["updatemenus"][0]["buttons"]
-    marked = [np.count_nonzero(button["args"][0]["marker.size"][2]) for button in buttons]
-    assert all(button["args"][1] == [0, 1, 3] for button in buttons)
-    assert all(len(change) == 3 for button in buttons for change in button["args"][0].values())
+    marked = [np.count_nonzero(button["args"][0]["marker.size"][3]) for button in buttons]
+    assert all(button["args"][1] == list(range(8)) for button in buttons)
+    assert all(len(change) == 8 for button in buttons for change in button["args"][0].values())
     by_rank = guarded[guarded["guard"].eq("refused")].groupby("rank").size()
     assert marked == [1, *(by_rank.get(rank, 0) for rank in (1, 6, 12, 51))]
 
@@ -66,7 +66,7 @@ def test_every_rank_of_the_map_marks_its_own(searched: Record, guarded: pd.DataF
 def test_curves_mark_them_and_another_stands_out(searched: Record, guarded: pd.DataFrame):
     figure = figures(searched, guarded)["ranks"]
     symbols = [symbol for trace in figure.data for symbol in trace["marker"]["symbol"]]
-    assert symbols.count("x") == guarded["guard"].eq("refused").sum()
+    assert symbols.count("x") == 2 * guarded["guard"].eq("refused").sum()
     outstanding = [trace for trace in figure.data if trace["line"]["color"] == "--accent"]
     assert ("fc_in", "layer 2") not in [(trace["meta"], trace["name"]) for trace in outstanding]
     assert "× was turned away by the guard" in figure.caption

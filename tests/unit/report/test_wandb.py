@@ -74,6 +74,6 @@ def test_an_offline_run_holds_config_metrics_examples_stack_and_search(
     assert {"prompt", "answer", "base_prediction", "laser_prediction", "outcome"} <= set(content["columns"])
     assert len(tables["cells"]["data"]) == len(cells)
     figures = {path.name.split("_")[0]: json.loads(path.read_text()) for path in tmp_path.rglob("*.plotly.json")}
-    assert set(figures) == {"gain", "map", "ranks", "predicted", "cost"}
+    assert set(figures) == {"gain", "map", "ranks", "removable", "predicted", "cost"}
     assert figures["map"]["data"][0]["type"] == "heatmap"
     assert summary["search/improving"] == 9
