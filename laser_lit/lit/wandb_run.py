@@ -125,5 +125,13 @@ def _started(config: LoggerConfig, output: Path, name: str, job_type: str, mode:
 
 
 def _logged(run: Any, output: Path) -> LoggedRun:
-    texts = {name: str(getattr(run, name) or "") for name in ("id", "project", "entity", "name", "group", "job_type")}
-    return LoggedRun(**texts, offline=bool(run.offline), path=os.path.relpath(Path(run.dir).parent, output))
+    return LoggedRun(
+        id=str(run.id),
+        project=str(run.project),
+        entity=str(run.entity or ""),
+        name=str(run.name),
+        group=str(run.group or ""),
+        job_type=str(run.job_type or ""),
+        offline=bool(run.offline),
+        path=os.path.relpath(Path(run.dir).parent, output),
+    )

@@ -39,16 +39,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="a run's folder (result.json or compare.json), or one of runs",
     )
     parser.add_argument("--table", action="store_true", help="print a run's result too")
+    parser.add_argument("--wandb", action="store_true", help="make a report on W&B instead; needs a login")
+    parser.add_argument("--entity", help="with --wandb: the user or team that has the runs")
+    parser.add_argument("--project", help="with --wandb: the project that has the runs")
     options = parser.parse_args(arguments)
+    if (options.entity or options.project) and not options.wandb:
+        parser.error("--entity and --project say where a report goes that --wandb makes")
     console = Console()
     for folder in options.folders:
         try:
-            path = _page(folder, console, options.table)
+            path = _on_wandb(folder, options) if options.wandb else _page(folder, console, options.table)
         except InputError as error:
             Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
             return 1
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def _on_wandb(folder: Path, options: argparse.Namespace) -> str:
+    """Returns the address of a report on W&B."""
+    from laser_lit.report.wandb_report import publish_report  # W&B takes a second to load
+
+    return publish_report(folder, options.entity, options.project)
 
 
 def _page(folder: Path, console: Console, with_table: bool) -> Path:

@@ -27,11 +27,21 @@ def log_files(run: Any, kind: str, model: str, hash: str, paths: Sequence[Path],
     files = [entry for path in paths for entry in _files(path)]
     if kind not in kinds or not files:
         return
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", model)[-_MODEL:]
-    artifact = wandb.Artifact(f"{kind}-{name}-{hash}", type=kind)
+    artifact = wandb.Artifact(artifact_name(kind, model, hash), type=kind)
     for file, inside in files:
         artifact.add_file(str(file), name=inside, policy="immutable")
     run.log_artifact(artifact)
+
+
+def artifact_name(kind: str, model: str, hash: str) -> str:
+    """Returns the name of an artifact.
+
+    Args:
+        kind: its type.
+        model: name of the model.
+        hash: of what decides the files.
+    """
+    return f"{kind}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', model)[-_MODEL:]}-{hash}"
 
 
 def _files(path: Path) -> list[tuple[Path, str]]:
