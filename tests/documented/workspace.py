@@ -68,6 +68,7 @@ def _data(here: Path) -> None:
 def _lists(here: Path) -> None:
     edits = [{"layer": 1, "matrix": "fc_in", "rank": 3}]
     (here / "stack.yaml").write_text(yaml.safe_dump({"edits": edits}))
+    (here / "prompts.txt").write_text("w1 w2 w3\nw4 w5\n")
     unfrozen = {"unfrozen_parameters": ["transformer.h.1.mlp.fc_in"]}
     (here / "unfrozen.yaml").write_text(yaml.safe_dump(unfrozen))
 
