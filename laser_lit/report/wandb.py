@@ -19,9 +19,11 @@ from laser_lit.report.figure import Figure
 from laser_lit.report.figures import search_figures
 from laser_lit.report.findings import remedies
 from laser_lit.report.gain_figure import gain_figure
+from laser_lit.report.sections.every import sections
 from laser_lit.report.task_report import task_report
 from laser_lit.report.wandb_files import log_files
 from laser_lit.report.wording import amount, matrix_name
+from laser_lit.results.analyses import Mechanism
 from laser_lit.results.compare import Gain
 from laser_lit.results.record import Record, SplitResult, jsonable
 from laser_lit.results.reft_result import ReftResult
@@ -60,6 +62,7 @@ def log_result(
     files[EXPORT] += [] if export is None else [export]
     for run in wandb_runs(loggers):
         _log(run, record, predictions)
+        _log_sections(run, record, predictions)
         _log_media(run, record, predictions)
         if cells is not None and record.search is not None:
             _log_search(run, record, record.search, cells)
@@ -92,7 +95,15 @@ def flat_metrics(record: Record) -> dict[str, float | int | bool]:
         numbers = {"test/accuracy": control.accuracy, "test/log_loss": control.log_loss}
         numbers["validation/accuracy"] = control.validation_accuracy
         flat |= _numbers({f"controls/{control.name}/{name}": number for name, number in numbers.items()})
+    flat |= _of_mechanism(record.analyses.mechanism)
     return flat | _of_search(record.search) | _numbers({"test_opened": record.test_opened})
+
+
+def _of_mechanism(found: Mechanism | None) -> dict[str, float | int | bool]:
+    if found is None:
+        return {}
+    counts = {f"mechanism/{name}": getattr(found, name) for name in ("share", "fixed", "fixed_too", "same")}
+    return _numbers(counts) | _of_gain("mechanism/gain", found.gain) | _of_gain("mechanism/left", found.left)
 
 
 def _of_search(search: SearchRecord | None) -> dict[str, float | int | bool]:
@@ -171,6 +182,19 @@ def _edits(record: Record) -> list[dict[str, Any]]:
 def _controls(record: Record) -> list[dict[str, Any]]:
     names = ("name", "fitted", "validation", "test", "beats_laser")
     return [{name: getattr(remedy, name) for name in names} for remedy in remedies(record)]
+
+
+def _log_sections(run: Any, record: Record, predictions: pd.DataFrame) -> None:
+    """Logs the figures and tables of the page's further sections, as section/name."""
+    entries: dict[str, Any] = {}
+    for section in sections(record, predictions):
+        entries |= figure_entries(section.figures, f"{section.name}/")
+        for table in section.tables:
+            names = [name or "row" for name in table.columns]
+            columns = dict(zip(names, zip(*table.rows, strict=True), strict=False))  # of no rows nothing is left
+            entries[f"{section.name}/{table.name}_table"] = wandb_table(columns)
+    if entries:
+        run.log(entries)
 
 
 def _log_media(run: Any, record: Record, predictions: pd.DataFrame) -> None:

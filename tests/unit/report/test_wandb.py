@@ -1,13 +1,16 @@
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from offline_runs import records
 
-from laser_lit.report.wandb import flat_metrics, log_result
+from laser_lit.report.wandb import _log_sections, flat_metrics, log_result
+from laser_lit.results.analyses import Analyses, Mechanism
 from laser_lit.results.record import Record
 
 
@@ -77,3 +80,26 @@ def test_an_offline_run_holds_config_metrics_examples_stack_and_search(
     assert set(figures) == {"gain", "map", "ranks", "removable", "predicted", "cost"}
     assert figures["map"]["data"][0]["type"] == "heatmap"
     assert summary["search/improving"] == 9
+
+
+def test_the_further_sections_are_on_the_run_as_on_the_page(record: Record, predictions: pd.DataFrame):
+    reworded = predictions.assign(answer=predictions.groupby("group")["answer"].transform("first"))
+    sure = reworded.assign(base_confidence=0.5, laser_confidence=np.linspace(0.4, 1, len(reworded)))
+    logged: dict[str, object] = {}
+    _log_sections(SimpleNamespace(log=logged.update), record, sure)
+    assert set(logged) == {"paraphrases/paraphrases_table", "calibration/calibration", "calibration/calibration_table"}
+    table = logged["paraphrases/paraphrases_table"]
+    assert table.columns[0] == "share of facts"
+    assert [row[0] for row in table.data][:2] == ["every wording right", "some wording right"]
+    logged.clear()
+    _log_sections(SimpleNamespace(log=logged.update), record, predictions)
+    assert logged == {}
+
+
+def test_the_numbers_of_the_mechanism_test_are_flat(record: Record):
+    gain = record.test.gain
+    found = Mechanism(gain, gain, 0.5, (0.4, 0.6), 10, 5, 100, (("a", -1.0),), (("b", 1.0),))
+    flat = flat_metrics(dataclasses.replace(record, analyses=Analyses(mechanism=found)))
+    assert flat["mechanism/share"] == 0.5
+    assert flat["mechanism/gain/accuracy"] == gain.accuracy
+    assert "mechanism/share" not in flat_metrics(record)
