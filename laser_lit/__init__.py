@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from laser_lit.errors import InputError
     from laser_lit.export.write import export_model
     from laser_lit.linalg.svd import Factors, factorize
+    from laser_lit.lit.facts_training import ensure_facts_model
     from laser_lit.models.load import load_model
     from laser_lit.models.matrices import MatrixId, MatrixMap, find_matrices
     from laser_lit.reft.head import load_classifier
@@ -39,6 +40,7 @@ _HOMES = {
     "Stack": "laser_lit.edits.stack",
     "calibrate": "laser_lit.scoring.covariance",
     "compare": "laser_lit.results.compare",
+    "ensure_facts_model": "laser_lit.lit.facts_training",
     "export_model": "laser_lit.export.write",
     "factorize": "laser_lit.linalg.svd",
     "find_matrices": "laser_lit.models.matrices",
@@ -65,6 +67,7 @@ __all__ = [
     "Stack",
     "calibrate",
     "compare",
+    "ensure_facts_model",
     "export_model",
     "factorize",
     "find_matrices",

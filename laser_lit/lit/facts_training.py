@@ -81,16 +81,19 @@ def facts_checkpoint(training: FactsTraining) -> Path:
     return cache_folder() / "models" / f"facts-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def ensure_facts_model(training: FactsTraining | Mapping[str, Any], **trainer: Any) -> Path:
+def ensure_facts_model(training: FactsTraining | Mapping[str, Any] | None = None, **trainer: Any) -> Path:
     """Returns the folder of the model, training it first (one printed line says so) when it is missing.
 
     Of several processes that miss the same model, one trains and the others wait for it.
 
     Args:
-        training: how it is trained, and on which world; or a config node, see `facts_training`.
+        training: how it is trained, and on which world; or a config node, see `facts_training`; None takes what
+            model=facts has.
         **trainer: further arguments of `train_facts`.
     """
-    if not isinstance(training, FactsTraining):
+    if training is None:
+        training = FactsTraining()
+    elif not isinstance(training, FactsTraining):
         training = facts_training(training)
     folder = facts_checkpoint(training)
     if is_complete(folder):
