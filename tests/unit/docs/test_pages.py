@@ -1,4 +1,4 @@
-"""What the pages of docs/ have to show: every public name, every environment, the example, and a place in the navigation."""
+"""The pages of docs: every public name, every environment, the example, and a place for each in the navigation."""
 
 import re
 import runpy
