@@ -106,14 +106,14 @@ class Asked:
 
     Attributes:
         rows: positions in the test table of those that are looked at.
-        generic: the base's commonest wrong answer; None without errors.
+        generic: the base's commonest wrong answer by category, under None where there are no categories.
         valid: the right answers of each category, as `plain`.
         vectors: unit vectors of answers in the input embeddings.
         seed: of the resampling.
     """
 
     rows: np.ndarray
-    generic: str | None
+    generic: dict[str | None, str]
     valid: dict[str, set[str]]
     vectors: "AnswerVectors"
     seed: int = 0
@@ -165,10 +165,29 @@ def valid_answers(tables: Sequence[pd.DataFrame]) -> dict[str, set[str]]:
     return dict(found)
 
 
-def commonest_error(table: pd.DataFrame) -> str | None:
-    """Returns the commonest wrong answer of a table, of equals the first; None where all are right."""
-    wrong = table[~table["correct"].astype(bool)]["prediction"]
-    return None if wrong.empty else str(Counter(wrong.astype(str)).most_common(1)[0][0])
+def commonest_errors(table: pd.DataFrame) -> dict[str | None, str]:
+    """Returns the commonest wrong answer of each category, of equals the first; under None without categories.
+
+    Args:
+        table: a row an example; of the base, on a split that is not reported.
+    """
+    found: dict[str | None, Counter[str]] = defaultdict(Counter)
+    wrong = table[~table["correct"].astype(bool)]
+    for category, prediction in zip(_categories(table, wrong), wrong["prediction"].astype(str), strict=True):
+        found[category][prediction] += 1
+    return {category: counts.most_common(1)[0][0] for category, counts in found.items()}
+
+
+def _categories(table: pd.DataFrame, rows: pd.DataFrame) -> list[str | None]:
+    return rows["category"].tolist() if table["category"].notna().all() else [None] * len(rows)
+
+
+def _generic(rows: pd.DataFrame, asked: Asked) -> np.ndarray:
+    """Returns whether each answer is the generic word (n,)."""
+    places = [None] * len(rows) if None in asked.generic else rows["category"].tolist()
+    words = {category: plain(word) for category, word in asked.generic.items()}
+    given = rows["prediction"].astype(str)
+    return np.array([plain(word) == words.get(place) for word, place in zip(given, places, strict=True)], float)
 
 
 def components(
@@ -197,7 +216,7 @@ def components(
 
     parts = [alone(_name(share), share, *rest) for share, *rest in zip(plan.shares, plan.kept, tables, strict=True)]
     return Components(
-        generic=asked.generic,
+        generic=tuple(dict.fromkeys(asked.generic.values())),
         n_fixed=len(fixed),
         groups_fixed=int(base["group"].iloc[fixed].nunique()),
         n_right=len(right),
@@ -213,11 +232,10 @@ def components(
 
 def _added(tables: Sequence[pd.DataFrame], rows: np.ndarray, asked: Asked) -> Share | None:
     """Returns by how much the second last table says the generic word more often than the last."""
-    if asked.generic is None or not rows.size:
+    if not asked.generic or not rows.size:
         return None
-    generic = plain(asked.generic)
-    said, without = ((table["prediction"].iloc[rows].map(plain) == generic).to_numpy() for table in tables[-2:])
-    return _share(said.astype(float) - without, tables[-1].iloc[rows], asked.seed)
+    said, without = (_generic(table.iloc[rows], asked) for table in tables[-2:])
+    return _share(said - without, tables[-1].iloc[rows], asked.seed)
 
 
 def _share(values: np.ndarray, rows: pd.DataFrame, seed: int) -> Share:
@@ -232,9 +250,7 @@ def _answers(rows: pd.DataFrame, asked: Asked) -> Answers:
     share = partial(_share, rows=rows, seed=asked.seed)
     given, right = rows["prediction"].astype(str).tolist(), rows["answer"].astype(str).tolist()
     said, meant = asked.vectors(given), asked.vectors(right)  # (n, d)
-    generic = (
-        None if asked.generic is None else share(np.array([plain(w) == plain(asked.generic) for w in given], float))
-    )
+    generic = share(_generic(rows, asked)) if asked.generic else None
     category = None
     if asked.valid and rows["category"].notna().all():
         inside = [plain(word) in asked.valid[kind] for word, kind in zip(given, rows["category"], strict=True)]

@@ -9,7 +9,7 @@ from laser_lit.analyses.components import (
     AnswerVectors,
     Asked,
     ComponentPlan,
-    commonest_error,
+    commonest_errors,
     components,
     valid_answers,
 )
@@ -58,7 +58,7 @@ def component_answers(
         return None
     asked = Asked(
         _rows(task),
-        commonest_error(scores.base["validation"]),
+        commonest_errors(scores.base["validation"]),
         valid_answers(list(scores.base.values())),
         AnswerVectors(task.model.get_input_embeddings().weight, task.tokenizer),
         seed,

@@ -49,7 +49,7 @@ class Answers:
 
     Attributes:
         accuracy: share that is right.
-        generic: share that is the generic word; None where there is none.
+        generic: share that is the generic word (of its category); None where there is none.
         category: share that is a right answer of some example of the same category; None without categories.
         cosine: mean cosine similarity of given and right answer in the input embeddings.
         closer: by how much the given answer is closer to its own right answer than, on average, to those of all these
@@ -122,7 +122,8 @@ class Components:
     """The higher-order components alone, Figure 5 of the LASER paper.
 
     Attributes:
-        generic: the base's commonest wrong answer on validation; None where it makes no error there.
+        generic: the base's commonest wrong answers on validation, one a category or one in all, without repeats; empty
+            where it makes no error there.
         n_fixed: test examples that LASER fixes.
         groups_fixed: their groups.
         n_right: test examples that base and LASER get right.
@@ -136,7 +137,7 @@ class Components:
         generic_added_right: the same of the examples that base and LASER get right; None without any.
     """
 
-    generic: str | None
+    generic: tuple[str, ...]
     n_fixed: int
     groups_fixed: int
     n_right: int
@@ -158,7 +159,15 @@ class Components:
         parts = {name: Alone.of(content[name]) for name in ("base", "laser", "zeroed")}
         added = ("generic_added", "generic_added_right")
         shares = {name: None if content[name] is None else Share.of(content[name]) for name in added}
-        return cls(**{**content, **parts, **shares, "alone": tuple(Alone.of(part) for part in content["alone"])})
+        return cls(
+            **{
+                **content,
+                **parts,
+                **shares,
+                "generic": tuple(content["generic"]),
+                "alone": tuple(map(Alone.of, content["alone"])),
+            }
+        )
 
     @property
     def words(self) -> tuple[str, ...]:

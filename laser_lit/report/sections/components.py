@@ -16,9 +16,10 @@ _WORDS = ("left", "components", "commonest answers: share, how often told")
 _NOTE = (
     "Each edited matrix is replaced by its components of the smallest singular values alone; zeroed is that without "
     "any, so that what it says is not their doing. The generic word is the base's commonest wrong answer on "
-    "validation. An answer is of the right category where it is a right answer of some example of the same category. "
-    "Cosines are between given and right answer in the model's input embeddings; closer than others is that less "
-    "the mean cosine with the right answers of all these examples. Intervals are over groups."
+    "validation, of each category where there are categories. An answer is of the right category where it is a right "
+    "answer of some example of the same category. Cosines are between given and right answer in the model's input "
+    "embeddings; closer than others is that less the mean cosine with the right answers of all these examples. "
+    "Intervals are over groups."
 )
 
 
@@ -57,10 +58,10 @@ def components_sentence(found: Components) -> str:
     if dropped.category is not None:
         parts.append(f"give an answer of the right category on {_words_of(dropped.category)}")
     if dropped.generic is not None:
-        parts.insert(0, f"say {found.generic!r} on {_words_of(dropped.generic)}")
+        parts.insert(0, f"say {_generic(found)} on {_words_of(dropped.generic)}")
     without = [f"right on {_percent(zeroed.accuracy)}"]
     if zeroed.generic is not None:
-        without.insert(0, f"{found.generic!r} on {_percent(zeroed.generic)}")
+        without.insert(0, f"{_generic(found)} on {_percent(zeroed.generic)}")
     listed = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
     return f"Alone, the components that LASER drops {listed}. With the matrices zeroed it is {', '.join(without)}."
 
@@ -71,7 +72,7 @@ def _meaning(found: Components) -> str:
     said = [f"{_added(added)} on {where}" for where, added in pairs if added is not None]
     if not said:
         return "The base makes no error on validation, so there is no generic word to look for."
-    return f"What the components themselves add to {found.generic!r}, against the matrices zeroed: {', '.join(said)}."
+    return f"What the components themselves add to {_generic(found)}, against the matrices zeroed: {', '.join(said)}."
 
 
 def _added(added: Share) -> str:
@@ -87,6 +88,10 @@ def _asked(found: Components) -> str:
         f"Asked are the {found.n_fixed:,} test examples in {found.groups_fixed:,} groups that LASER fixes and, beside "
         f"them, the {found.n_right:,} that base and LASER both get right.{left_out}"
     )
+
+
+def _generic(found: Components) -> str:
+    return repr(found.generic[0]) if len(found.generic) == 1 else "the generic word of the category"
 
 
 def _percent(share: Share) -> str:
@@ -138,7 +143,7 @@ def _figure(found: Components) -> Figure:
     parts = (found.zeroed, *found.alone, found.base)
     whole = sum(found.base.kept)
     x = [100 * sum(part.kept) / whole for part in parts]
-    words, category = ("generic", f"says {found.generic!r}", "--bad"), ("category", "right category", "--accent")
+    words, category = ("generic", f"says {_generic(found)}", "--bad"), ("category", "right category", "--accent")
     kinds = (("accuracy", "right", "--good"), words, category)
     shown = [kind for kind in kinds if getattr(found.base.fixed, kind[0]) is not None]
     sets = {"LASER fixes": "fixed", "right under both": "right"}

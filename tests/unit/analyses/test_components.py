@@ -12,7 +12,7 @@ from laser_lit.analyses.components import (
     AnswerVectors,
     Asked,
     ComponentPlan,
-    commonest_error,
+    commonest_errors,
     components,
     valid_answers,
 )
@@ -80,7 +80,7 @@ def table(predictions, answers="aabbcc", categories=("x", "x", "x", "x", "y", "y
 
 
 def found(plan, base, laser, alone, **changes):
-    asked = Asked(np.arange(6), "t", valid_answers([base]), Letters())
+    asked = Asked(np.arange(6), {None: "t"}, valid_answers([base]), Letters())
     asked = Asked(**{**vars(asked), **changes})
     return components(plan, base, laser, [alone] * len(plan.stacks), asked)
 
@@ -89,7 +89,7 @@ def test_shares_are_counted_on_what_the_edit_fixes_and_on_what_is_right_anyway(m
     plan = plan_of(make_task(), [0.5])
     base, laser = table("ttbbtt"), table("aabbct")  # fixed: 0, 1, 4; right anyway: 2, 3
     result = found(plan, base, laser, table("btbtcT"))
-    assert (result.generic, result.n_fixed, result.groups_fixed, result.n_right) == ("t", 3, 2, 2)
+    assert (*result.generic, result.n_fixed, result.groups_fixed, result.n_right) == ("t", 3, 2, 2)
     fixed, right = result.alone[0].fixed, result.alone[0].right
     assert [share.value for share in (fixed.accuracy, fixed.generic, fixed.category)] == pytest.approx(
         [1 / 3] * 2 + [2 / 3]
@@ -115,14 +115,22 @@ def test_only_rows_that_are_looked_at_count(make_task):
 def test_without_categories_errors_or_anything_fixed(make_task):
     plan = plan_of(make_task(), [0.5])
     none = table("ttbbtt", categories=[None] * 6)
-    result = found(plan, none, table("aabbct", categories=[None] * 6), none, generic=None)
+    result = found(plan, none, table("aabbct", categories=[None] * 6), none, generic={})
     assert (result.base.fixed.category, result.base.fixed.generic) == (None, None)
     assert found(plan, table("ttbbtt"), table("ttbbtt"), table("tttttt")) is None
 
 
 def test_the_generic_word_is_the_commonest_error():
-    assert commonest_error(table("ttbbtc")) == "t"
-    assert commonest_error(table("aabbcc")) is None
+    assert commonest_errors(table("ttbbtc")) == {"x": "t", "y": "t"}
+    assert commonest_errors(table("ttbbtc", categories=["x"] * 5 + [None])) == {None: "t"}
+    assert commonest_errors(table("aabbcc")) == {}
+
+
+def test_generic_words_are_those_of_the_category(make_task):
+    plan = plan_of(make_task(), [0.5])
+    result = found(plan, table("ttbbtt"), table("aabbct"), table("bbbbtb"), generic={"x": "b", "y": "c"})
+    assert result.generic == ("b", "c")
+    assert (result.alone[0].fixed.generic.value, result.alone[0].right.generic.value) == (pytest.approx(2 / 3), 1.0)
 
 
 def test_the_record_reads_what_it_writes_and_words_are_counted(make_task):
@@ -155,7 +163,7 @@ def test_the_tables_are_those_of_each_stack_by_itself(make_task, further_of):
 
 def test_what_the_components_add_to_the_generic_word_is_paired(make_task):
     plan = plan_of(make_task(), [0.5])
-    asked = Asked(np.arange(6), "t", valid_answers([table("ttbbtt")]), Letters())
+    asked = Asked(np.arange(6), {None: "t"}, valid_answers([table("ttbbtt")]), Letters())
     tables = [table("tttttt"), table("tabbtt"), table("aabbtt")]  # bottom 50 %, dropped, zeroed
     result = components(plan, table("ttbbtt"), table("aabbct"), tables, asked)
     assert result.generic_added.value == pytest.approx(1 / 3)

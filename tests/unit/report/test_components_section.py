@@ -28,7 +28,7 @@ def analysed(record):
         return Alone(name, alone, (kept,), answers(0.2, generic, 0.3), answers(0.6, generic, 0.7))
 
     found = Components(
-        **{"generic": "the", "n_fixed": 120, "groups_fixed": 60, "n_right": 300, "left_out": 7},
+        **{"generic": ("the",), "n_fixed": 120, "groups_fixed": 60, "n_right": 300, "left_out": 7},
         base=part("base", 64, 1.0),
         laser=part("LASER", 1, 0.0),
         zeroed=part("zeroed", 0, 0.5),
@@ -44,6 +44,8 @@ def analysed(record):
 def test_the_words_say_what_is_said_and_what_the_components_add(analysed, predictions):
     first, second, third = components_section(analysed(), predictions).paragraphs
     assert "the 120 test examples in 60 groups that LASER fixes and, beside them, the 300" in first
+    several = components_section(analysed(generic=("the", "a")), predictions).paragraphs
+    assert "say the generic word of the category on 83 %" in several[1]
     assert "7 test examples have longer answers" in first
     assert "drops say 'the' on 83 % (73 to 93 %), are right on 20 % (10 to 30 %) and give an answer" in second
     assert "With the matrices zeroed it is 'the' on 50 %, right on 20 %." in second
@@ -73,7 +75,7 @@ def test_what_there_is_not_is_left_out(analysed, record, predictions):
 
     parts = {name: bare(getattr(whole, name)) for name in ("base", "laser", "zeroed")}
     alone = tuple(map(bare, whole.alone))
-    none = {"generic": None, "generic_added": None, "generic_added_right": None, "n_right": 0}
+    none = {"generic": (), "generic_added": None, "generic_added_right": None, "n_right": 0}
     section = components_section(analysed(**parts, **none, alone=alone), predictions)
     assert [trace["name"] for trace in section.figures[0].data] == ["right"]
     assert "updatemenus" not in section.figures[0].layout
