@@ -44,8 +44,7 @@ lint: $(STAMP) ## style, types and the limits of the house
 	@failed=0; for check in $(CHECKS); do $(RUN) $$check || failed=1; done; exit $$failed
 
 docs: $(STAMP) ## build the documentation site into ./site; a warning is an error
-	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet --strict --clean
-	@echo "site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --clean
 
 format: $(STAMP) ## rewrite the sources in the house's format
 	@$(RUN) -m ruff check --fix .
