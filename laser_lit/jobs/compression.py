@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from statistics import median
+from statistics import median, quantiles
 
 from laser_lit.export.in_place import Thin
 from laser_lit.jobs.speed import recorded_passes, speed_ratios
@@ -42,7 +42,7 @@ def compression(task: Task, loop: Loop, chosen: Cell | None, delta: float) -> Co
         parameters_after=size - thin.saved,
         whole=len(thin.whole),
         speed=median(ratios) if ratios else None,
-        speed_range=(min(ratios), max(ratios)) if ratios else None,
+        speed_range=_middle_half(ratios) if ratios else None,
         repeats=len(ratios),
         passes=passes,
     )
@@ -54,6 +54,11 @@ def _judged(loop: Loop, cell: Cell) -> tuple[float | None, float | None]:
         return None, None
     merit = loop.objective.merit
     return merit(cell)[0] - merit(loop.base)[0], float(gain_intervals(loop, [cell]).bound[0])
+
+
+def _middle_half(ratios: list[float]) -> tuple[float, float]:
+    low, _, high = quantiles(ratios, n=4)
+    return low, high
 
 
 def _speed(task: Task, thin: Thin) -> tuple[list[float], int]:

@@ -12,7 +12,7 @@ from laser_lit.tasks.base import Task
 
 PASSES = 8
 """Most batches in a repeat: the first of validation."""
-REPEATS = 7
+REPEATS = 21
 _PLAIN = (torch.Tensor, bool, int, float, str, type(None))
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]

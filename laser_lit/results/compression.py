@@ -23,7 +23,7 @@ class Compression:
         whole: matrices that were cut and that the model can only store whole (several in one tensor, say).
         speed: seconds of the dense model's forward passes over those of the factored one's; None where the model's
             passes cannot be repeated by themselves, or nothing is stored as factors.
-        speed_range: lowest and highest of the repeats.
+        speed_range: the quartiles of the repeats; single ones are far off where other programs run.
         repeats: whose median `speed` is.
         passes: batches of validation in a repeat.
     """
