@@ -13,8 +13,8 @@ from laser_lit.results.record import Record
 
 NAMED = 40
 """Runs up to which each has its name on the axis."""
-_WIDEST = 44
-"""Letters of a name on the axis."""
+_WIDEST = 32
+"""Letters up to which what was applied names a run on the axis, where that tells runs apart."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _point(row: Row, record: Record) -> _Point | None:
 def _figure(unit: str, points: Sequence[_Point]) -> Figure:
     ordered = sorted(points, key=lambda point: -point.gain)
     named = len(ordered) <= NAMED
-    ticks = {"tickvals": list(range(len(ordered))), "ticktext": [_label(point.row) for point in ordered]}
+    ticks = {"tickvals": list(range(len(ordered))), "ticktext": _labels([point.row for point in ordered])}
     return Figure(
         f"runs-{unit}",
         f"Gains on test, {unit}",
@@ -88,9 +88,11 @@ def _figure(unit: str, points: Sequence[_Point]) -> Figure:
     )
 
 
-def _label(row: Row) -> str:
-    name = row.varied or row.name
-    return escape(name if len(name) <= _WIDEST else f"{name[: _WIDEST - 1]}…")
+def _labels(rows: Sequence[Row]) -> list[str]:
+    """Returns what was applied in each run, or the runs' folders where that is long or alike."""
+    applied = [row.applied for row in rows]
+    telling = len(set(applied)) == len(rows) and max(map(len, applied)) <= _WIDEST
+    return [escape(name) for name in (applied if telling else (row.name for row in rows))]
 
 
 def _test(ordered: Sequence[_Point], clear: bool, unit: str) -> dict[str, Any]:
