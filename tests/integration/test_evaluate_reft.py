@@ -58,7 +58,7 @@ def test_all_four_stand_in_the_record_and_the_table(evaluate, local, kind, reft,
             gain = compare(outcomes(rows, before), outcomes(rows, after), seed=record["seed"])
             assert own[name] == json.loads(json.dumps(vars(gain)))
     assert run.objective == found["validation"]["laser_reft"]["accuracy"]
-    assert record["seconds"].keys() == {"base", "laser", "reft", "laser_reft", "controls"}
+    assert record["seconds"].keys() == {"base", "laser", "reft", "laser_reft", "controls", "analyses"}
     again = read_record(run.folder)
     assert again.to_dict() == record
     assert isinstance(again.reft, ReftResult)

@@ -1,5 +1,7 @@
 """Sokoban as a task: what `laser_lit.tasks.base` asks of one, on an untrained policy."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,12 @@ from sokoban_settings import sokoban_config, untrained
 from weight_bits import bits, differing
 
 from laser_lit import Edit, Stack
+from laser_lit.analyses.composition import composition
+from laser_lit.analyses.further import Further
+from laser_lit.analyses.storage import StoragePlan, storage
 from laser_lit.errors import InputError
+from laser_lit.jobs.scores import gain_over
+from laser_lit.tasks.base import SPLITS
 from rl.rollout import rollout
 from rl.sokoban.level import write_levels
 from rl.sokoban.rooms import generate_levels
@@ -54,6 +61,19 @@ def test_a_row_says_what_became_of_a_level(task):
     assert (table["log_loss"] > 0).all()
     assert not table["group"].duplicated().any()
     assert set(table["group"]).isdisjoint(task.score(None, "test")["group"])
+
+
+def test_its_edits_are_analysed_as_any_others(task):
+    further = Further(task, {split: task.score(None, split) for split in SPLITS}, partial(gain_over, seed=0), 0.1)
+    plan = StoragePlan.of([0.1, 0.5], STACK, task.matrices)
+    for point, (low, pruned) in zip(
+        storage(plan, STACK.resolve(task.matrices), further).points, plan.stacks, strict=True
+    ):
+        for split in SPLITS:
+            assert point.low_rank[split].accuracy == task.score(low, split)["correct"].mean()
+            assert point.pruned[split].accuracy == task.score(pruned, split)["correct"].mean()
+    built = composition(STACK, {split: task.score(STACK, split) for split in SPLITS}, further)
+    assert built.steps[0].test.accuracy == task.score(STACK.first(1), "test")["correct"].mean()
 
 
 def test_metrics_come_from_the_table(task):
