@@ -79,6 +79,6 @@ def _speed(found: Compression) -> str:
         return "not measured: the passes of this task cannot be repeated by themselves, or nothing is stored as factors"
     low, high = found.speed_range
     return (
-        f"as factors {found.speed:.2f} × as fast as dense (median of {found.repeats} repeats side by side, half of them "
-        f"{low:.2f} to {high:.2f}; {found.passes} validation batches)"
+        f"as factors {found.speed:.2f} × as fast as dense (median of {found.repeats} repeats side by side, half of "
+        f"them {low:.2f} to {high:.2f}; {found.passes} validation batches)"
     )
