@@ -1,10 +1,14 @@
 """`task=edit_checkpoint`: a checkpoint under a stack, shard by shard, without building the model."""
 
 import time
+from dataclasses import asdict
+from pathlib import Path
 
 from omegaconf import DictConfig
 from rich.padding import Padding
 
+from laser_lit.config import config_hash, plain
+from laser_lit.config_logger import EXPORT
 from laser_lit.errors import InputError
 from laser_lit.export.stream import EditedCheckpoint, edit_checkpoint, peak_memory
 from laser_lit.export.wording import in_words, megabytes
@@ -41,6 +45,8 @@ def run(config: DictConfig) -> float:
     origin = origin_of(config, model_id(config.model), laser.provenance)
     edited = edit_checkpoint(checkpoint, laser.stack or stack, config.export.path, origin)
     _print(edited, laser.notes, time.perf_counter() - start)
+    if config.logger.wandb and EXPORT in config.logger.artifacts:
+        _log(edited, config)
     return float(edited.exported.n_edits)
 
 
@@ -78,3 +84,18 @@ def _print(edited: EditedCheckpoint, notes: tuple[str, ...], seconds: float) -> 
     peak = peak_memory()
     memory = "" if peak is None else f", at most {megabytes(peak)} of memory"
     print(f"    {sizes}; {seconds:,.1f} s{memory}")  # noqa: T201
+
+
+def _log(edited: EditedCheckpoint, config: DictConfig) -> None:
+    """Adds the checkpoint to a W&B run of its own; nothing of W&B is imported where it is not asked for."""
+    from laser_lit.lit.wandb_run import finish_run, start_run
+    from laser_lit.report.wandb_files import log_files
+
+    model, folder = model_id(config.model), Path(config.export.path)
+    run = start_run(config.logger, Path(config.paths.output), f"edit_checkpoint {model}", config.task.name)
+    if run is None:
+        return
+    run.config.update(plain(config), allow_val_change=True)
+    hash = config_hash({"model": model, "edits": [asdict(recorded(row)) for row in edited.rows]})
+    log_files(run, EXPORT, model, hash, [folder], config.logger.artifacts)
+    print(f"    {finish_run(run)}")  # noqa: T201

@@ -37,7 +37,7 @@ def test_an_evaluation(evaluate, local, tmp_path):
     assert run.config["config_hash"] == record["config_hash"]
     assert run.config["laser"]["rank"] == 3
     assert run.summary["test/gain/accuracy"] == pytest.approx(record["gain"]["accuracy"])
-    assert set(run.tables) == {"examples", "edits", "controls"}
+    assert set(run.tables) >= {"examples", "edits", "controls"}
     assert len(run.tables["examples"]["data"]) == len(job.predictions)
     (edit,) = run.tables["edits"]["data"]
     assert edit[run.tables["edits"]["columns"].index("parameter")] == record["edits"][0]["name"]
@@ -60,6 +60,19 @@ def test_an_export_that_is_asked_for_is_referred_to(evaluate, local, tmp_path):
     assert set(run.artifacts) == {"run_table", "export"}
     assert run.artifacts["export"] == in_folder(folder)
     assert "model.safetensors" in run.artifacts["export"]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_an_edited_checkpoint_has_a_run_only_where_it_is_asked_for(evaluate, gptj, tmp_path, asked):
+    folder = tmp_path / "edited"
+    edit = ("laser=single", "laser.layer=1", "laser.matrix=fc_in", "laser.rank=3")
+    typed = ("task=edit_checkpoint", "model=local", f"model.path={gptj}", *edit, f"export.path={folder}")
+    job = evaluate(*typed, *LOGGED[:2], *(["logger.artifacts=[export]"] if asked else []))
+    assert (read_logged_run(job.folder) is not None) == asked
+    if asked:
+        run = read(job.folder)
+        assert run.artifacts["export"] == in_folder(folder)
+        assert run.about.job_type == "edit_checkpoint"
 
 
 def test_a_search(evaluate, model):
