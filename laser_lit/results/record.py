@@ -169,38 +169,14 @@ class Record:
         write_text_atomic(path, json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+_NESTED = (
+    *("stack", "edits", "base", "laser", "gain", "validation"),
+    *("search", "reft", "controls", "analyses", "warnings"),
+)
 _ORDER = (
-    *(
-        "task",
-        "model",
-        "data",
-        "stack",
-        "edits",
-        "base",
-        "laser",
-        "gain",
-        "validation",
-        "search",
-        "reft",
-        "controls",
-        "analyses",
-        "warnings",
-    ),
+    *("task", "model", "data", *_NESTED),
     *("test_opened", "device", "seed", "seconds", "versions", "git", "config", "config_hash"),
 )
-_NESTED = {
-    "edits",
-    "base",
-    "laser",
-    "gain",
-    "validation",
-    "stack",
-    "search",
-    "reft",
-    "controls",
-    "analyses",
-    "warnings",
-}
 
 
 def _order(name: str) -> int:
