@@ -108,11 +108,22 @@ def frequency_section(record: Record, predictions: pd.DataFrame) -> Section | No
 
 
 def _parts(rows: pd.DataFrame) -> list[pd.DataFrame]:
-    """Returns the rows in up to BINS parts of about equal size, rare ones first; equal frequencies stay together."""
-    codes = pd.qcut(rows["frequency"].astype(float), BINS, labels=False, duplicates="drop")
-    if codes.isna().all():  # a single frequency
+    """Returns the rows in up to BINS parts of about equal size, rare ones first; equal frequencies stay together.
+
+    Facts that are never told are a part of their own where they would fill one.
+    """
+    told = rows["frequency"].astype(float)
+    never = told == 0
+    if never.all() or told.nunique() == 1:
         return [rows]
-    return [part for _, part in rows.groupby(codes)]
+    if never.mean() >= 1 / BINS:
+        return [rows[never], *_parts_of(rows[~never], BINS - 1)]
+    return _parts_of(rows, BINS)
+
+
+def _parts_of(rows: pd.DataFrame, count: int) -> list[pd.DataFrame]:
+    codes = pd.qcut(rows["frequency"].astype(float), count, labels=False, duplicates="drop")
+    return [rows] if codes.isna().all() else [part for _, part in rows.groupby(codes)]
 
 
 def _told(record: Record, rows: pd.DataFrame, n: int) -> str:
@@ -131,8 +142,9 @@ def _told(record: Record, rows: pd.DataFrame, n: int) -> str:
 
 def _sentence(bins: Sequence[Bin]) -> str:
     if len(bins) == 1:
-        return f"All {bins[0].n:,} examples are about facts told equally often: {_gain(bins[0])}."
-    part = _NAMES.get(len(bins), "part")
+        return f"All {bins[0].n:,} examples are one part, told {bins[0].told} times: {_gain(bins[0])}."
+    sizes = [part.n for part in bins]
+    part = _NAMES.get(len(bins), "part") if max(sizes) < 1.5 * min(sizes) else "part"
     order = sorted(range(len(bins)), key=lambda number: bins[number].gain)
     rare, frequent = bins[0], bins[-1]
     said = {"rarest": 0, "most frequent": len(bins) - 1}

@@ -48,8 +48,17 @@ def test_equal_frequencies_stay_in_one_bin(record, told):
     assert sum(int(row[1]) for row in rows) == 600
     assert [row[0] for row in rows] == ["0 to 39", "40 to 50"]
     alone = frequency_section(record, told.assign(frequency=3))
-    assert "All 600 examples are about facts told equally often" in alone.paragraphs[1]
+    assert "All 600 examples are one part, told 3 times" in alone.paragraphs[1]
     assert len(alone.figures) == 1
+
+
+def test_facts_that_are_never_told_are_a_part_of_their_own(record, told):
+    rare = told.assign(frequency=(told["frequency"] - 150).clip(lower=0))
+    section = frequency_section(record, rare)
+    rows = section.tables[0].rows
+    assert [(row[0], row[1]) for row in rows[:2]] == [("0", "453"), ("1 to 13", "39")]
+    assert sum(int(row[1]) for row in rows) == 600
+    assert section.paragraphs[1].startswith("The rarest part gains")
 
 
 def test_what_has_no_subject_is_left_out_and_said(record, told):

@@ -1,0 +1,62 @@
+"""How often facts are told and what components say alone, through the command."""
+
+import json
+
+import pandas as pd
+import pytest
+from checkpoints import data_arguments, save_checkpoint, save_data
+
+from laser_lit.errors import InputError
+
+EDIT = ("laser=single", "laser.layer=1", "laser.matrix=fc_in", "laser.rank=3")
+
+
+@pytest.fixture
+def local(tmp_path):
+    checkpoint, data = save_checkpoint(tmp_path / "model"), save_data(tmp_path / "data")
+    return lambda kind: ("model=local", f"model.path={checkpoint}", *data_arguments(data)[kind])
+
+
+@pytest.fixture
+def about(tmp_path, local):
+    """Returns the overrides for 30 facts and a corpus that tells the first once and the second twice."""
+    rows = [{"ask": f"w{i} w9", "about": f"w{i}", "say": f"w{i + 4}", "fact": i} for i in range(1, 31)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "corpus.txt").write_text("w1 and W5\nw2, w6.\nw2 w6 w1\nw3 w8\n")
+    fields = ("data.prompt='{ask}'", "data.answer=say", "data.group=fact", "data.score_as=token", "data.limit=null")
+    named = ("data=jsonl", f"data.path={tmp_path / 'rows.jsonl'}", *fields)
+    return (*local("token")[:2], *named, f"analysis.corpus.path={tmp_path / 'corpus.txt'}", "controls=false")
+
+
+def test_predictions_have_the_frequency_of_each_fact(evaluate, about):
+    run = evaluate(*about, *EDIT, "data.subject=about", "analysis.components=[0.5]")
+    predictions = pd.read_parquet(run.folder / "predictions.parquet").set_index("group")
+    told = {group: n for group, n in predictions["frequency"].items() if n}
+    assert told == {"1": 1, "2": 2}
+    record = json.loads((run.folder / "result.json").read_text())
+    assert record["analyses"]["frequency"]["read"] == 4
+    assert "Which examples" in (run.folder / "report.html").read_text()
+
+
+def test_facts_without_a_subject_are_refused_before_anything_is_scored(evaluate, about):
+    with pytest.raises(InputError, match=r"do not say what they are about; counterfact and facts do"):
+        evaluate(*about, *EDIT)
+
+
+@pytest.mark.parametrize(
+    ("kind", "overrides", "message"),
+    [
+        ("token", (*EDIT, "analysis.components=[0.5,1.0]"), r"analysis\.components 1\.0: each must lie in \(0, 1\)"),
+        ("generate", (*EDIT, "analysis=components"), "only answers that are one token or one of a few choices"),
+        ("token", ("laser=none", "analysis=components"), r"analysis\.components: there are no edits"),
+        (
+            "token",
+            (*EDIT, "laser.kind=prune", "laser.rank=null", "laser.rho=0.5", "analysis=components"),
+            "a prune edit",
+        ),
+        ("token", (*EDIT, "analysis.corpus.path=nowhere"), "nowhere: no such file or folder"),
+    ],
+)
+def test_what_cannot_be_had_is_refused(evaluate, local, kind, overrides, message):
+    with pytest.raises(InputError, match=message):
+        evaluate(*local(kind), *overrides)
