@@ -67,7 +67,7 @@ PLAYER_PROBE = """
   $("after").click(); steps.push(["next", $("level").value, first()]);
   $("before").click(); $("before").click(); steps.push(["previous", $("level").value]);
   $("outcomes").querySelector("[value=fixed]").click();
-  const fixed = document.querySelector("#rows .fixed-width");
+  const fixed = document.querySelector("#examples-rows .fixed-width");
   const style = getComputedStyle(fixed);
   steps.push(["board", fixed.textContent, style.fontFamily.includes("mono"), style.whiteSpace]);
   $("speed").value = "10"; $("play").click();
