@@ -80,5 +80,5 @@ def _speed(found: Compression) -> str:
     low, high = found.speed_range
     return (
         f"as factors {found.speed:.2f} × as fast as dense (median of {found.repeats} repeats side by side, half of "
-        f"them {low:.2f} to {high:.2f}; {found.passes} validation batches)"
+        f"them {low:.2f} to {high:.2f}; validation batches: {found.passes})"
     )
