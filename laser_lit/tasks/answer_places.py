@@ -33,13 +33,14 @@ def has_vocabulary(part: Part) -> bool:
     Args:
         part: a split.
     """
-    return bool(part.requests) and part.requests[0].role in ("token", "choices")
+    return bool(part.requests) and part.requests[0].role == "token"
 
 
 def logits_of(part: Part, scores: Sequence[RequestScore]) -> AnswerLogits:
     """Returns the logits of a split's answers, over the vocabulary or over the choices.
 
-    A choice of several tokens has the sum of their log probs, by which it is chosen; a shift moves that.
+    A choice has the sum of its tokens' log probs, by which it is chosen; a shift moves that. They are looked up where
+    each example has them: the same words are other tokens behind a space than behind a line break.
 
     Args:
         part: the split.
@@ -52,10 +53,10 @@ def logits_of(part: Part, scores: Sequence[RequestScore]) -> AnswerLogits:
         gold = torch.tensor([request.targets[0] for request in part.requests])
         return AnswerLogits(torch.stack([torch.as_tensor(score.logits) for score in by_number]), gold)
     gold = torch.tensor([example.golds[0] for example in examples.examples])
-    if part.requests[0].role == "choices":
-        logits = torch.stack([torch.as_tensor(score.logits) for score in by_number])
-        return AnswerLogits(logits[:, list(part.requests[0].targets)], gold)
     logits = torch.zeros(len(gold), len(examples.examples[0].choices))
     for request, score in zip(part.requests, by_number, strict=True):
-        logits[request.index, int(request.role.removeprefix("choice "))] = sum(score.log_probs)
+        if request.role == "choices":
+            logits[request.index] = torch.tensor(score.log_probs)
+        else:
+            logits[request.index, int(request.role.removeprefix("choice "))] = sum(score.log_probs)
     return AnswerLogits(logits, gold)
