@@ -5,11 +5,15 @@ from itertools import groupby
 from typing import Any
 
 from laser_lit.lit.learning_curve import TRAIN, VALIDATION
+from laser_lit.report.wandb import flat_metrics
 from laser_lit.results.logged_run import LoggedRun
 from laser_lit.results.record import Record
 
 FIGURES = "plotly-file"
 """W&B's kind of a logged figure."""
+_VARIANTS = ("base", "laser", "reft", "laser_reft")
+_GAINS = ("gain", "reft_gain", "laser_reft_gain")
+"""What W&B calls them, the most edited variant last."""
 _HALF, _WHOLE = 12, 24
 """Columns of the grid that a panel takes."""
 
@@ -46,24 +50,28 @@ def _project(run: LoggedRun) -> tuple[str, str]:
 
 
 def _bars(library: Any, records: Sequence[Record]) -> list[Any]:
-    """Returns the gain and the scores as bars, a run each; the number of one run is a scalar."""
+    """Returns gains and scores as bars, a run each; the gain of one run is the number of its most edited variant."""
     if not records:
         return []
     metric, title = _metric(records)
-    gain = f"test/gain/{metric}"
+    known = {name for record in records for name in flat_metrics(record)}
+    gains = [name for gain in _GAINS if (name := f"test/{gain}/{metric}") in known]
+    scores = [name for variant in _VARIANTS if (name := f"test/{variant}/{metric}") in known]
     place = {"layout": library.Layout(w=_HALF, h=8)}
-    several = library.BarPlot(title=f"Gain in {title} on test", metrics=[gain], **place)
-    one = library.ScalarChart(title=f"Gain in {title} on test", metric=gain, **place)
-    scores = [f"test/{who}/{metric}" for who in ("base", "laser")]
-    edited = any(record.edits for record in records)
-    shown = library.BarPlot(title=f"{title} on test", metrics=scores if edited else scores[:1], **place)
-    return [*([one if len(records) == 1 else several] if edited else []), shown]
+    heading = f"Gain in {title} on test"
+    shown = [library.BarPlot(title=f"{title} on test", metrics=scores, **place)]
+    if not gains:
+        return shown
+    if len(records) == 1:
+        return [library.ScalarChart(title=heading, metric=gains[-1], **place), *shown]
+    return [library.BarPlot(title=heading, metrics=gains, **place), *shown]
 
 
 def _metric(records: Sequence[Record]) -> tuple[str, str]:
-    """Returns the metric of the panels, and its name: accuracy where every run has one."""
+    """Returns the metric of the panels, and its name: accuracy where every run has one and none went by log loss."""
     known = all(record.test.base.get("accuracy") is not None for record in records)
-    return ("accuracy", "accuracy") if known else ("log_loss", "log loss")
+    by_loss = any(record.search is not None and record.search.objective == "log_loss" for record in records)
+    return ("accuracy", "accuracy") if known and not by_loss else ("log_loss", "log loss")
 
 
 def _lines(library: Any, runs: Sequence[LoggedRun]) -> list[Any]:

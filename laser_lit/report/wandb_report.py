@@ -43,8 +43,12 @@ def publish_report(folder: Path, entity: str | None = None, project: str | None 
     _check_sent(runs)
     library = _library()
     with _refusals():
-        owner = entity or _default_entity(runs)
-    report = build_report(library, folder, runs, owner, project)
+        usual = entity or _default_entity(runs)
+    owned = [
+        (place, replace(run, entity=entity or run.entity or usual, project=project or run.project))
+        for place, run in runs
+    ]
+    report = build_report(library, folder, owned)
     with _refusals():
         report.save()
     return str(report.url)
@@ -75,20 +79,17 @@ def logged_runs(folder: Path) -> list[Logged]:
     return runs
 
 
-def build_report(library: Any, folder: Path, runs: Sequence[Logged], entity: str, project: str | None = None) -> Any:
+def build_report(library: Any, folder: Path, runs: Sequence[Logged]) -> Any:
     """Returns the report, not saved yet.
 
     Args:
         library: the module wandb_workspaces.reports.v2.
         folder: of a run, or of several.
-        runs: as from `logged_runs`.
-        entity: that has the runs; the runs' own where they name one.
-        project: that has the runs; None for the runs' own.
+        runs: as from `logged_runs`, entity and project as the server has them.
     """
-    runs = [(place, replace(run, entity=entity or run.entity, project=project or run.project)) for place, run in runs]
-    evaluated = [place for place, _ in runs if (place / RECORD).is_file()]
-    records = [read_record(place) for place in evaluated]
-    rows = sweep_rows(folder, evaluated) if evaluated else []
+    evaluated = [(place, run) for place, run in runs if (place / RECORD).is_file()]
+    records = [read_record(place) for place, _ in evaluated]
+    rows = sweep_rows(folder, [place for place, _ in evaluated]) if evaluated else []
     return library.Report(
         project=runs[0][1].project,
         entity=runs[0][1].entity,
@@ -99,7 +100,7 @@ def build_report(library: Any, folder: Path, runs: Sequence[Logged], entity: str
             library.H1("Runs"),
             *([library.MarkdownBlock(_table(rows))] if rows else []),
             *panels(library, [run for _, run in runs], records),
-            *_again(library, records, runs[0][1]),
+            *_again(library, [(record, run) for record, (_, run) in zip(records, evaluated, strict=True)]),
         ],
     )
 
@@ -129,7 +130,7 @@ def _library() -> Any:
 
 
 def _default_entity(runs: Sequence[Logged]) -> str:
-    """Returns the entity of the account where no run names one; "" where each does."""
+    """Returns the entity of the account where a run names none; "" where each does."""
     if all(run.entity for _, run in runs):
         return ""
     import wandb
@@ -161,14 +162,14 @@ def _table(rows: Sequence[Row]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
-def _again(library: Any, records: Sequence[Record], run: LoggedRun) -> Iterator[Any]:
-    """Yields how to fetch the edits of each run and apply them again."""
-    edited = {record.config_hash: record for record in records if record.edits}
+def _again(library: Any, runs: Sequence[tuple[Record, LoggedRun]]) -> Iterator[Any]:
+    """Yields how to fetch the edits that W&B was given and apply them again, the same edits once."""
+    edited = {record.config_hash: (record, run) for record, run in runs if record.edits and _was_given(record)}
     if not edited:
         return
     yield library.H1("The same edits again")
     lines = []
-    for record in edited.values():
+    for record, run in edited.values():
         model, data = (record.config.get(part) or {} for part in ("model", "data"))
         name = artifact_name(STACK, str(record.model["id"]), record.config_hash)
         again = ["python", "evaluate.py", f"model={model.get('name', record.model['id'])}"]
@@ -178,3 +179,8 @@ def _again(library: Any, records: Sequence[Record], run: LoggedRun) -> Iterator[
         lines += [shlex.join(["wandb", "artifact", "get", where, "--root", name]), shlex.join(again)]
     yield library.MarkdownBlock("\n".join(["```bash", *lines, "```"]))
     yield library.P("Data and scoring that were typed besides are in each run's config.")
+
+
+def _was_given(record: Record) -> bool:
+    """Returns whether W&B has the stack of a run as an artifact."""
+    return STACK in (record.config.get("logger") or {}).get("artifacts", [STACK])

@@ -16,6 +16,7 @@ from laser_lit.report.__main__ import main
 from laser_lit.report.wandb_report import build_report, logged_runs, publish_report
 from laser_lit.results.logged_run import LoggedRun
 from laser_lit.results.record import Record
+from laser_lit.results.reft_result import ReftResult, ReftSplit
 
 MEDIA = {"examples": "table-file", "gain": "plotly-file"}
 
@@ -142,9 +143,52 @@ def test_runs_of_two_projects_are_two_sets(record, tmp_path, server):
     ]
 
 
+def test_the_entity_of_a_run_stands_beside_runs_that_name_none(record, tmp_path, server):
+    logged(tmp_path / "runs" / "0", record, entity="team")
+    logged(tmp_path / "runs" / "1", record, id="d")
+    publish_report(tmp_path / "runs")
+    assert [one["project"]["entityName"] for one in grids(spec_of(server))[0]["runSets"]] == ["me", "team"]
+
+
+def test_edits_are_fetched_from_the_project_of_their_run(record, tmp_path, server):
+    logged(tmp_path / "runs" / "0", record, entity="me")
+    logged(
+        tmp_path / "runs" / "1", dataclasses.replace(record, config_hash="beef"), id="d", entity="me", project="more"
+    )
+    publish_report(tmp_path / "runs")
+    said = texts(spec_of(server))
+    assert "wandb artifact get me/laser_lit/stack-facts-0f1e2d3c4b5a:latest" in said
+    assert "wandb artifact get me/more/stack-facts-beef:latest" in said
+
+
+def test_edits_that_wandb_was_not_given_cannot_be_fetched(record, tmp_path, server):
+    config = {**record.config, "logger": {"artifacts": ["adapter"]}}
+    logged(tmp_path / "run", dataclasses.replace(record, config=config))
+    publish_report(tmp_path / "run")
+    assert "wandb artifact get" not in texts(spec_of(server))
+
+
+def test_the_bars_of_a_run_with_an_adapter(record, tmp_path, server):
+    laser, gain = record.test.laser, record.test.gain
+    own = ReftSplit(laser, gain, laser, gain, gain, gain)
+    reft = ReftResult("ReFT", "a", "0f", ("loreft",), 4096, 1.0, own, own)
+    logged(tmp_path / "run", dataclasses.replace(record, reft=reft))
+    publish_report(tmp_path / "run")
+    gain, scores = (config["metrics"] for _, config in views(grids(spec_of(server))[0]))
+    assert gain == ["test/laser_reft_gain/accuracy"]
+    assert scores == [f"test/{who}/accuracy" for who in ("base", "laser", "reft", "laser_reft")]
+
+
+def test_the_bars_are_of_what_a_search_went_by(searched, tmp_path, server):
+    search = dataclasses.replace(searched.search, objective="log_loss")
+    logged(tmp_path / "run", dataclasses.replace(searched, search=search))
+    publish_report(tmp_path / "run")
+    assert views(grids(spec_of(server))[0])[0][1]["metrics"] == ["test/gain/log_loss"]
+
+
 def test_a_report_is_built_without_a_server(record, tmp_path):
     logged(tmp_path / "run", record)
-    report = build_report(library, tmp_path / "run", logged_runs(tmp_path / "run"), "")
+    report = build_report(library, tmp_path / "run", logged_runs(tmp_path / "run"))
     assert report.title == "laser_lit: run"
     assert [type(block).__name__ for block in report.blocks] == [
         *("H1", "P", "H1", "MarkdownBlock", "PanelGrid", "H1", "PanelGrid", "H1", "MarkdownBlock", "P"),
