@@ -27,7 +27,7 @@ from laser_lit.results.record import FILE, Record, read_record
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BEGIN, END = "<!-- made by python benchmarks/leaderboard.py -->", "<!-- end of what it makes -->"
 HEAD = ("model", "data", "edit", "base", "result", "gain, 95 % interval", "p", "n", "best control", "command")
-LEFT_OUT = ("hydra.", "paths.", "logger", "trainer")
+LEFT_OUT = ("hydra.", "hydra/", "launch=", "paths.", "logger", "trainer")
 """Settings that say where a run goes and what it runs on, and so do not stand in its command."""
 
 
@@ -110,7 +110,8 @@ def kept(run: Path, before: Sequence[str] = ()) -> dict[str, Any]:
     typed = [word for word in yaml.safe_load(file.read_text(encoding="utf-8")) if not word.startswith(LEFT_OUT)]
     content = json.loads((run / FILE).read_bytes())
     content["versions"].pop("platform", None)
-    return {**_without_folders(content), "commands": [*before, shlex.join(["python", "evaluate.py", *typed])]}
+    words = ["python", "evaluate.py", *map(_without_folder, typed)]
+    return {**_without_folders(content), "commands": [*before, shlex.join(words)]}
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -141,6 +142,12 @@ def _edit(row: Row) -> str:
     kind = "LoRA" if reft.kind == "LoRA" else " and ".join(reft.types)
     adapter = f"{kind}, {reft.parameters:,} trained parameters"
     return f"{edits} + {adapter}" if name.startswith("LASER") else adapter
+
+
+def _without_folder(word: str) -> str:
+    """Returns a word that was typed, an absolute path in it cut to its last part."""
+    name, equals, typed = word.partition("=")
+    return f"{name}{equals}{_without_folders(typed)}"
 
 
 def _without_folders(item: Any) -> Any:

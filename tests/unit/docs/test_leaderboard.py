@@ -28,6 +28,7 @@ def run(tmp_path: Path) -> Path:
     (tmp_path / "result.json").write_text(json.dumps(content))
     (tmp_path / ".hydra").mkdir()
     typed = ["laser=single", "'data.path=[a.jsonl, b.jsonl]'", "logger=csv", "hydra.run.dir=/home/someone/x"]
+    typed += ["model.path=/home/someone/tiny", "hydra/launcher=joblib", "launch=local"]
     (tmp_path / ".hydra" / "overrides.yaml").write_text("".join(f"- {word}\n" for word in typed))
     return tmp_path
 
@@ -71,7 +72,7 @@ def test_what_is_kept_has_the_command_and_no_folder_of_the_machine(script: dict[
     kept = script["kept"](run, ["python train.py task=reft"])
     assert kept["commands"] == [
         "python train.py task=reft",
-        "python evaluate.py laser=single 'data.path=[a.jsonl, b.jsonl]'",
+        "python evaluate.py laser=single 'data.path=[a.jsonl, b.jsonl]' model.path=tiny",
     ]
     assert "/home" not in json.dumps(kept)
     assert kept["config"]["paths"]["output"] == "run"
