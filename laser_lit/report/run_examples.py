@@ -24,7 +24,7 @@ def run_examples(runs: Sequence[Path], rows: Sequence[Row], limit: int = LIMIT) 
     """Returns the test examples that most runs share with each run's answers; None where no two runs have the same.
 
     As `examples_payload` does, with a variant a run and the base's where all runs share it, and besides: runs (how many
-    are shown), of (how many there are).
+    are shown), alike (how many share these examples), of (how many there are).
 
     Args:
         runs: as from `find_runs`.
@@ -43,7 +43,7 @@ def run_examples(runs: Sequence[Path], rows: Sequence[Row], limit: int = LIMIT) 
     shown = largest[: max(2, limit // len(largest[0][1]))]
     names, table = _beside(shown)
     payload = examples_payload(table, max(1, limit // len(names)), names)
-    return {**payload, "fixed_width": (), "runs": len(shown), "of": len(runs)}
+    return {**payload, "fixed_width": (), "runs": len(shown), "alike": len(largest), "of": len(runs)}
 
 
 def _tested(run: Path) -> pd.DataFrame | None:

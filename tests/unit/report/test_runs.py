@@ -2,10 +2,13 @@ import dataclasses
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from laser_lit.report import sweep_page
 from laser_lit.report.run_examples import run_examples
 from laser_lit.report.runs_figure import NAMED, runs_figures
 from laser_lit.report.sweep import find_runs, sweep_rows
+from laser_lit.report.sweep_page import write_sweep
 from laser_lit.results.predictions import write_predictions
 from laser_lit.results.record import Record, read_record
 
@@ -45,7 +48,7 @@ def test_runs_of_the_same_examples_are_beside_each_other(record: Record, predict
     write_predictions(predictions.assign(prompt="other"), found[2] / "predictions.parquet")
     payload = run_examples(found, sweep_rows(tmp_path, found))
     assert [variant["key"] for variant in payload["variants"]] == ["base", "run0", "run1"]
-    assert (payload["runs"], payload["of"], payload["total"]) == (2, 4, 600)
+    assert (payload["runs"], payload["alike"], payload["of"], payload["total"]) == (2, 2, 4, 600)
     assert sum(payload["columns"]["run1_correct"]) == 0 < sum(payload["columns"]["run0_correct"])
 
 
@@ -61,3 +64,18 @@ def test_nothing_is_compared_where_no_two_runs_have_the_same(record: Record, pre
     found = runs(tmp_path, record, [0.01, 0.02])
     write_predictions(predictions, found[0] / "predictions.parquet")
     assert run_examples(found, sweep_rows(tmp_path, found)) is None
+
+
+def test_runs_that_are_left_out_for_room_are_not_said_to_have_other_examples(
+    record: Record, predictions: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    found = runs(tmp_path, record, [0.01, 0.02, 0.03])
+    for run in found:
+        write_predictions(predictions, run / "predictions.parquet")
+    rows = sweep_rows(tmp_path, found)
+    kept = run_examples(found, rows, limit=2 * len(predictions))
+    assert (kept["runs"], kept["alike"], kept["of"]) == (2, 3, 3)
+    monkeypatch.setattr(sweep_page, "run_examples", lambda *_: kept)
+    page = write_sweep(tmp_path, found, rows).read_text()
+    assert "The first 2 of these 3 runs are on this page." in page
+    assert "have the same ones" not in page
