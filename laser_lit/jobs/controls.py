@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+import numpy as np
+
 from laser_lit.edits.edit import Edit
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
@@ -40,8 +42,9 @@ def scored_controls(
 
 
 def _row(result: ControlResult) -> Control:
+    loss = float(result.log_loss.mean())
     return Control(
-        result.name, result.fitted, result.accuracy, float(result.log_loss.mean()), result.validation_accuracy
+        result.name, result.fitted, result.accuracy, None if np.isnan(loss) else loss, result.validation_accuracy
     )
 
 

@@ -80,7 +80,7 @@ class Control:
         name: "batch calibration", say.
         fitted: what was chosen on validation, in words; empty for a control without a choice.
         accuracy: on the test split.
-        log_loss: on the test split, nats.
+        log_loss: on the test split, nats; None of shifted choices.
         validation_accuracy: on the split that it was fitted on.
     """
 

@@ -59,4 +59,4 @@ def logits_of(part: Part, scores: Sequence[RequestScore]) -> AnswerLogits:
             logits[request.index] = torch.tensor(score.log_probs)
         else:
             logits[request.index, int(request.role.removeprefix("choice "))] = sum(score.log_probs)
-    return AnswerLogits(logits, gold)
+    return AnswerLogits(logits, gold, choices=True)

@@ -11,6 +11,7 @@ from laser_lit.edits import stack as stacks
 from laser_lit.models.load import load_weights
 from laser_lit.results.record import read_record
 
+EDIT = ("laser=single", "laser.layer=1", "laser.matrix=fc_in", "laser.rank=2")
 FILES = {"result.json", "predictions.parquet", "stack.yaml", "report.html"}
 
 
@@ -239,3 +240,13 @@ def test_controls_stand_beside_the_edit(evaluate, local):
     assert evaluate(*local, "controls=false").record["controls"] == []
     assert [c["name"] for c in evaluate(*local).record["controls"]] == names
     assert json.loads((run.folder / "result.json").read_text())["controls"] == run.record["controls"]
+
+
+def test_shifted_choices_have_no_log_loss(evaluate, gptj, files):
+    run = evaluate("model=local", f"model.path={gptj}", *files["choice"], *EDIT)
+    controls = {control["name"]: control["log_loss"] for control in run.record["controls"]}
+    assert controls["batch calibration"] is controls["token bias"] is None
+    assert controls["same matrices zeroed"] > 0
+    assert run.record["analyses"]["mechanism"]["gain"]["log_loss"] is None
+    assert run.predictions["shift_log_loss"].isna().all()
+    assert run.predictions["shift_correct"].notna().all()

@@ -23,10 +23,13 @@ class AnswerLogits:
     Attributes:
         logits: (n, vocabulary) float32; for choice tasks (n, choices).
         gold: (n,) int64, column of the right answer.
+        choices: whether columns are choices. Log losses are then NaN: tables have those among all texts, not among the
+            choices.
     """
 
     logits: Tensor
     gold: Tensor
+    choices: bool = False
 
     def shifted(self, shift: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Returns whether the argmax is right (n,) and the log loss (n,), nats, after adding a shift to every row.
@@ -38,7 +41,8 @@ class AnswerLogits:
         for logits, gold in self.chunks():
             moved = logits + shift  # (rows, vocabulary)
             correct.append(moved.argmax(-1) == gold)
-            log_loss.append(moved.logsumexp(-1) - moved.gather(1, gold[:, None])[:, 0])
+            of_gold = moved.gather(1, gold[:, None])[:, 0]
+            log_loss.append(torch.full_like(of_gold, torch.nan) if self.choices else moved.logsumexp(-1) - of_gold)
         return torch.cat(correct).numpy(), torch.cat(log_loss).double().numpy()
 
     def best(self, shift: Tensor) -> np.ndarray:

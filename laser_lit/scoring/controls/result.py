@@ -15,7 +15,7 @@ class ControlResult:
         fitted: what was chosen on validation, in words.
         validation_accuracy: share of right answers on the split that it was fitted on.
         correct: (n,) bool, in the order of the test table.
-        log_loss: (n,) nats.
+        log_loss: (n,) nats; NaN where it is not that of the tables.
     """
 
     name: str

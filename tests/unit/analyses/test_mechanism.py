@@ -80,6 +80,16 @@ def test_an_edit_that_knows_each_answer_is_not():
     assert low < result.share < high
 
 
+def test_choices_have_no_log_loss_that_could_be_compared_with_the_tables():
+    base, edited, tables = world(constant)
+    base = {split: dataclasses.replace(answers, choices=True) for split, answers in base.items()}
+    found = mechanism(base, edited["validation"], tables)
+    assert found.mechanism.share == pytest.approx(1.0)
+    assert found.mechanism.gain.log_loss is None
+    assert found.mechanism.left.log_loss is None
+    assert found.tables["test"]["log_loss"].isna().all()
+
+
 def test_an_edit_without_effect_has_no_share():
     base, edited, tables = world(lambda logits, gold: logits)
     result = mechanism(base, edited["validation"], tables).mechanism
