@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from laser_lit.report.wording import interval, p_value, signed
-from laser_lit.results.record import jsonable
+from laser_lit.results.record import Record, jsonable
 from laser_lit.results.search_record import SearchRecord
 
 LEVEL = 0.05
@@ -61,6 +61,15 @@ def prepared(cells: pd.DataFrame, search: SearchRecord) -> pd.DataFrame:
         kept=kept,
         said=[_said(row, search) for row in rows],
     )
+
+
+def is_guarded(record: Record) -> bool:
+    """Returns whether a guard had a say in the search.
+
+    Args:
+        record: of a run with a search.
+    """
+    return bool(((record.config.get("search") or {}).get("guard") or {}).get("data"))
 
 
 def other_metric(search: SearchRecord) -> str:

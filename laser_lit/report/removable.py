@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from laser_lit.report.cells import axes, single_edits
+from laser_lit.report.cells import axes, is_guarded, single_edits
 from laser_lit.report.figure import Figure, layout
 from laser_lit.results.intervals import least_groups
 from laser_lit.results.record import Record, jsonable
@@ -25,11 +25,13 @@ class Removable:
             where no rank is shown to be not worse), said.
         delta: harm that does not count.
         examples: that each cell was scored on.
+        unasked: matrices whose rank no guard was asked about.
     """
 
     places: pd.DataFrame
     delta: float
     examples: int
+    unasked: int
 
     @property
     def most(self) -> int:
@@ -51,14 +53,15 @@ def removable(table: pd.DataFrame, search: SearchRecord) -> Removable | None:
     if cut.empty or search.delta is None:
         return None
     margin = plain_margin(search)
-    places = []
+    places, unasked = [], 0
     for (row, column), tried in cut.groupby(["row", "column"], sort=False):
         fine = tried[tried["not_worse"].astype(bool) & ~tried["refused"]]
         gone = float("nan") if fine.empty else 1.0 - float(fine["kept"].iloc[0])
+        unasked += int(fine["guard"].head(1).isna().sum())
         none = f"layer {column} {row}<br>none of {len(tried)} ranks is shown to be above −{margin}"
         places.append((row, column, len(tried), gone, none if fine.empty else fine["said"].iloc[0]))
     found = pd.DataFrame(places, columns=["row", "column", "tried", "gone", "said"])
-    return Removable(found, search.delta, int(cut["n"].max()))
+    return Removable(found, search.delta, int(cut["n"].max()), unasked)
 
 
 def plain_margin(search: SearchRecord) -> str:
@@ -142,11 +145,14 @@ def _caption(found: Removable, record: Record, search: SearchRecord) -> str:
             f" {groups:,} groups are too few to show it of a cut that changes nothing, which takes "
             f"{least_groups(found.delta):,}; only cuts that gain are shown."
         )
+    guard = ""
+    if is_guarded(record) and found.unasked:
+        guard = f" The guard was not asked about {found.unasked:,} of these ranks."
     return (
         f"In {found.most:,} of {len(found.places):,} matrices more than {100 * MOST:.0f} % of the components can go. "
         f"In a cell is the share that can: what the lowest rank leaves out whose gain in {metric} is shown to be above "
         f"−{plain_margin(search)} (the lower end of its 90 % interval does, a one-sided test at 5 %; "
-        f"{found.examples:,} examples{of}); empty cells have no such rank.{few} Each cell is judged by itself: of "
-        "several ranks one may pass by luck, and cuts that are harmless alone may harm together, which search=smallest "
+        f"{found.examples:,} examples{of}); empty cells have no such rank.{few}{guard} Each cell is judged by itself: "
+        "of several ranks one may pass by luck, and cuts that are harmless alone may harm together, which search=smallest "
         "looks into."
     )

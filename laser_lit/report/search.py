@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from laser_lit.report.cells import IN_TURN, plain_gain, prepared, unit
+from laser_lit.report.cells import IN_TURN, is_guarded, plain_gain, prepared, unit
 from laser_lit.report.removable import plain_margin, removable_line
 from laser_lit.report.smallest import smallest_lines
 from laser_lit.report.variants import variants
@@ -202,8 +202,7 @@ def no_candidate(record: Record) -> str:
     Args:
         record: of the run.
     """
-    guarded = ((record.config.get("search") or {}).get("guard") or {}).get("data")
-    return "no candidate that passes the guard" if guarded else "no candidate"
+    return "no candidate that passes the guard" if is_guarded(record) else "no candidate"
 
 
 def _nearest(search: SearchRecord, cells: pd.DataFrame | None) -> str:

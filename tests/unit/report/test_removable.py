@@ -56,6 +56,20 @@ def test_the_figure_counts_what_it_shows_and_says_how_it_was_judged(searched: Re
     assert line.startswith(f"more than 90 % of the components in {most} of 18 matrices, each cut alone")
 
 
+def test_ranks_that_no_guard_was_asked_about_are_counted(searched: Record, cells: pd.DataFrame):
+    guarded = dataclasses.replace(searched, config={"search": {"guard": {"data": "text"}}})
+    place = (cells["layer"] == 2) & (cells["matrix"] == "fc_in")
+    asked = cells.assign(guard=np.where(place & (cells["rank"] == 1), "passed", None))
+    shown = int(found(searched, cells).places["gone"].notna().sum())
+    for table, unasked in ((cells, shown), (asked, shown - 1)):
+        figure = removable_figure(prepared(table, searched.search), guarded)
+        assert figure is not None
+        assert f"The guard was not asked about {unasked} of these ranks." in figure.caption
+    without = removable_figure(prepared(cells, searched.search), searched)
+    assert without is not None
+    assert "guard" not in without.caption
+
+
 def test_enough_groups_are_not_spoken_of(searched: Record, cells: pd.DataFrame):
     many = dataclasses.replace(searched, data={**searched.data, "groups_validation": 59})
     figure = removable_figure(prepared(cells, searched.search), many)
