@@ -5,22 +5,23 @@
   const NUMBER = /^[+−±-]?\d[\d,]*(\.\d+)?(e-?\d+)?/;
 
   function numberOf(text) {
-    const found = text.trim().replace(/^< ?/, "").match(NUMBER);
+    const found = text.trim().replace(/^(p )?< ?/, "").match(NUMBER);
     return found ? Number(found[0].replace("−", "-").replace(/[±+,]/g, "")) : null;
   }
 
-  /* A column is one of numbers where every text that is not empty begins with one. */
-  function keys(lines, place) {
+  /* A column is one of numbers where every text that is not empty begins with one; in one of class "n" other texts are no value. */
+  function keys(lines, { cellIndex: place, classList }) {
     const texts = lines.map((line) => line.cells[place].textContent.trim());
     const numbers = texts.map(numberOf);
-    const numeric = texts.every((text, row) => !text || numbers[row] !== null);
+    const known = (text, row) => !text || numbers[row] !== null;
+    const numeric = classList.contains("n") ? numbers.some((number) => number !== null) : texts.every(known);
     const values = numeric ? numbers : texts.map((text) => text || null);
     return { numeric, of: new Map(lines.map((line, row) => [line, values[row]])) };
   }
 
   function sort(table, cell) {
     const body = table.tBodies[0], lines = [...body.rows];
-    const { numeric, of } = keys(lines, cell.cellIndex);
+    const { numeric, of } = keys(lines, cell);
     const down = cell.hasAttribute("aria-sort") ? cell.getAttribute("aria-sort") === "ascending" : numeric;
     const order = numeric ? (a, b) => a - b : compareTexts;
     const known = lines.filter((line) => of.get(line) !== null);

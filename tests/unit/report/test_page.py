@@ -238,3 +238,15 @@ def test_runs_are_sorted_searched_drawn_and_compared(chrome, sweep, record):
     assert chrome.find_element("css selector", '#outcomes button[value="broken"] small').text == str(
         record.test.gain.fixed
     )
+
+
+def test_a_column_of_numbers_is_sorted_by_them_though_a_run_has_none(chrome, record, tmp_path):
+    for run, low in enumerate((-0.02, None, -0.1, 0.03)):
+        ends = None if low is None else (low, 0.2)
+        test = dataclasses.replace(record.test, gain=dataclasses.replace(record.test.gain, ci95=ends))
+        dataclasses.replace(record, test=test).save(tmp_path / str(run) / "result.json")
+    assert main([str(tmp_path)]) == 0
+    show(chrome, tmp_path / "report.html")
+    for names in (["3", "0", "2", "1"], ["2", "0", "3", "1"]):
+        click(chrome, heading(chrome, "runs", "95 % interval"))
+        assert [cell.text for cell in chrome.find_elements("css selector", "#runs tbody th")] == names
