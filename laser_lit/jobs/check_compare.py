@@ -63,6 +63,11 @@ def _refuse_others(config: DictConfig) -> None:
     for name, why in SCORED.items():
         if config[name] != getattr(EvaluateConfig, name):
             raise InputError(f"{name}={config[name]} counts for nothing with task=compare: {why}; leave it out")
+    analyses = [text for text in _typed() if text.startswith("analysis")]
+    if analyses:
+        raise InputError(
+            f"{', '.join(analyses)} with task=compare: an analysis needs answers that are scored; leave it out"
+        )
     typed = [text for text in _typed() if text.startswith("data.") and not text.startswith("data.world.")]
     if typed:
         raise InputError(

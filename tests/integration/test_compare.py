@@ -172,6 +172,8 @@ def test_new_tokens_fill_what_room_there_is(compare, gptj):
         (["laser=none"], ["nothing stands beside the base", "reft.path=DIR"]),
         (["export.path=new"], ["task=compare export.path=new"]),
         (["scoring=paper"], ["scoring=paper counts for nothing"]),
+        (["analysis=components"], ["analysis=components with task=compare", "leave it out"]),
+        (["analysis.text.data=text"], ["analysis.text.data=text with task=compare"]),
         (["max_length=5"], ["max_length=5 counts for nothing", "never cut"]),
         (["controls=true"], ["controls=True counts for nothing"]),
         (["data.path=mine.jsonl"], ["data.path=mine.jsonl with task=compare", "compare.file=FILE"]),
