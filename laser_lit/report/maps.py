@@ -158,7 +158,7 @@ def _scale(gains: pd.Series, of: str) -> dict[str, Any]:
     beyond = window(gains.tolist()) is not None
     most = float(gains.max() if beyond else gains.abs().max()) or 1.0
     ticks = {"tickvals": [-most, 0, most], "ticktext": [f"{'≤ ' * beyond}−{most:.3g}", "0", f"+{most:.3g}"]}
-    bar = {"title": {"text": of}, "thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}, **ticks}
+    bar = {"title": {"text": f"{of}<br> "}, "thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}, **ticks}
     return {"zmin": -most, "zmax": most, "colorbar": bar}
 
 

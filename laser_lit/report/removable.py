@@ -13,7 +13,7 @@ from laser_lit.results.search_record import SearchRecord
 
 MOST = 0.9
 """Share of the components of a matrix that the sentence asks about."""
-_SHADES = [[0.0, "--soft"], [1.0, "--accent"]]
+_SHADES = [[0.0, "--soft"], [1.0, "--accent-soft"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,8 @@ def removable_figure(table: pd.DataFrame, record: Record) -> Figure | None:
 
     heat = {
         **{"type": "heatmap", "x": columns, "y": rows, "z": grid("gone"), "zmin": 0, "zmax": 1, "xgap": 1, "ygap": 1},
-        **{"text": grid("written"), "texttemplate": "%{text}", "customdata": grid("said"), "hoverongaps": False},
+        **{"text": grid("written"), "texttemplate": "%{text}", "textfont": {"color": "--ink"}},
+        **{"customdata": grid("said"), "hoverongaps": False},
         **{"hovertemplate": "%{customdata}<extra></extra>", "colorscale": _SHADES, "showscale": False},
     }
     empty = {name: {"type": "category", "showgrid": False, "categoryorder": "array"} for name in ("x", "y")}
@@ -153,6 +154,6 @@ def _caption(found: Removable, record: Record, search: SearchRecord) -> str:
         f"In a cell is the share that can: what the lowest rank leaves out whose gain in {metric} is shown to be above "
         f"−{plain_margin(search)} (the lower end of its 90 % interval does, a one-sided test at 5 %; "
         f"{found.examples:,} examples{of}); empty cells have no such rank.{few}{guard} Each cell is judged by itself: "
-        "of several ranks one may pass by luck, and cuts that are harmless alone may harm together, which search=smallest "
-        "looks into."
+        "of several ranks one may pass by luck, and cuts that are harmless alone may harm together, which "
+        "search=smallest looks into."
     )
