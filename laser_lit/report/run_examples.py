@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from laser_lit.errors import InputError
@@ -14,6 +15,8 @@ from laser_lit.results.predictions import read_predictions
 LIMIT = 400_000
 """Answers (examples times runs) on one page; beyond it the later runs, and then unchanged examples, are left out."""
 
+_ROUNDING = 1e-3
+"""Nats by which a log loss may differ between two runs of one base, by batches and devices."""
 _SHARED = ("id", "group", "category", "prompt", "answer", "frequency")
 _SHOWN = ("prediction", "correct", "log_loss")
 _EDITED = ("laser_reft", "reft", "laser", "base")
@@ -86,5 +89,8 @@ def _columns(table: pd.DataFrame, prefix: str, key: str) -> pd.DataFrame:
 
 def _same(first: pd.DataFrame, other: pd.DataFrame) -> bool:
     """Returns whether two runs scored the base alike, up to rounding of its log loss."""
-    answers = [name for name in first.columns if not name.endswith("_log_loss")]
-    return list(first.columns) == list(other.columns) and first[answers].equals(other[answers])
+    if list(first.columns) != list(other.columns):
+        return False
+    losses = [name for name in first.columns if name.endswith("_log_loss")]
+    close = np.isclose(first[losses].astype(float), other[losses].astype(float), atol=_ROUNDING, equal_nan=True)
+    return bool(close.all()) and first.drop(columns=losses).equals(other.drop(columns=losses))

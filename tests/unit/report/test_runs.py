@@ -60,6 +60,18 @@ def test_bases_that_differ_are_left_out(record: Record, predictions: pd.DataFram
     assert [variant["key"] for variant in payload["variants"]] == ["run0", "run1"]
 
 
+@pytest.mark.parametrize(("off", "keys"), [(0.2, ["run0", "run1"]), (1e-6, ["base", "run0", "run1"])])
+def test_bases_of_a_text_are_told_apart_by_their_log_loss(
+    record: Record, predictions: pd.DataFrame, tmp_path: Path, off: float, keys: list[str]
+):
+    found = runs(tmp_path, record, [0.01, 0.02])
+    text = predictions[["id", "split", "base_log_loss", "laser_log_loss"]]
+    write_predictions(text, found[0] / "predictions.parquet")
+    write_predictions(text.assign(base_log_loss=text["base_log_loss"] + off), found[1] / "predictions.parquet")
+    payload = run_examples(found, sweep_rows(tmp_path, found))
+    assert [variant["key"] for variant in payload["variants"]] == keys
+
+
 def test_nothing_is_compared_where_no_two_runs_have_the_same(record: Record, predictions: pd.DataFrame, tmp_path: Path):
     found = runs(tmp_path, record, [0.01, 0.02])
     write_predictions(predictions, found[0] / "predictions.parquet")
