@@ -81,6 +81,21 @@ def open_corpus(config: CorpusConfig) -> Corpus:
     return Corpus(name, key, lambda: _limited(_local(config, files), config.limit))
 
 
+def first_document(config: CorpusConfig) -> str:
+    """Returns the first document of a corpus that `is_named`: what is wrong with most corpora is wrong with it.
+
+    Args:
+        config: which corpus, and what a document is.
+
+    Raises:
+        InputError: no document, or as `open_corpus` and its reading.
+    """
+    documents = _hub(config) if config.path is None else _local(config, _files(config))
+    for document in documents:
+        return document
+    raise InputError("analysis.corpus: it has no documents, so that nothing can be counted in it; name another one")
+
+
 def _limited(documents: Iterator[str], limit: int | None) -> Iterator[str]:
     return itertools.islice(documents, limit)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import xxhash
@@ -14,12 +15,12 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from laser_lit.data.documents import is_named, open_corpus
+from laser_lit.data.documents import first_document, is_named, open_corpus
 from laser_lit.data.example import Example, ExampleSet
 from laser_lit.data.facts import build_world
 from laser_lit.data.frequency import kept_frequencies
 from laser_lit.errors import InputError
-from laser_lit.lit.facts_folder import COUNTS
+from laser_lit.lit.facts_folder import COUNTS, RECORD
 from laser_lit.results.frequency import Frequency
 from laser_lit.tasks.base import Task
 from laser_lit.tasks.language import LanguageTask
@@ -41,7 +42,7 @@ class Told:
 
 
 def check_told(task: Task, config: DictConfig) -> None:
-    """Raises an error where facts are to be counted in a corpus and the examples do not say what they are.
+    """Raises an error where facts cannot be counted: examples that do not say what they are, a corpus without a text.
 
     Args:
         task: what is scored.
@@ -50,11 +51,14 @@ def check_told(task: Task, config: DictConfig) -> None:
     Raises:
         InputError: says why, and what does.
     """
-    if is_named(config.analysis.corpus) and not any(example.subject for example in _examples(task)):
+    if not is_named(config.analysis.corpus):
+        return
+    if not any(example.subject for example in _examples(task)):
         raise InputError(
             f"analysis.corpus with data={config.data.name}: its examples do not say what they are about; counterfact "
             "and facts do, and jsonl with data.subject=FIELD"
         )
+    first_document(config.analysis.corpus)
 
 
 def told(task: Task, words: Sequence[str], config: DictConfig) -> Told | None:
@@ -71,10 +75,10 @@ def told(task: Task, words: Sequence[str], config: DictConfig) -> Told | None:
     examples = _examples(task)
     if is_named(config.analysis.corpus):
         return _in_corpus(examples, words, config)
-    counts = None if config.data.world is None or not examples else Path(config.model.path) / COUNTS
-    if counts is None or not counts.is_file() or config.analysis.name == "none":
+    if config.data.world is None or not examples or config.analysis.name == "none":
         return None
-    return _in_training(counts, examples, words, config)
+    folder = Path(config.model.path)
+    return _in_training(folder / COUNTS, examples, words, config) if is_of_world(folder, config.data.world) else None
 
 
 def with_frequency(tables: Mapping[str, pd.DataFrame], told: Told) -> dict[str, pd.DataFrame]:
@@ -104,6 +108,19 @@ def _in_corpus(examples: Sequence[Example], words: Sequence[str], config: DictCo
     key = None if corpus.key is None else xxhash.xxh3_64_hexdigest(corpus.key.encode())
     source = Frequency(corpus.name, "documents", found.documents, key)
     return Told(source, {id: found.pairs[pair] for id, pair in pairs.items()}, found.names)
+
+
+def is_of_world(folder: Path, world: Any) -> bool:
+    """Returns whether a folder has the counts of a training on this very world; those of another tell nothing of it.
+
+    Args:
+        folder: of a model.
+        world: the settings of the facts that are asked for.
+    """
+    if not (folder / COUNTS).is_file() or not (folder / RECORD).is_file():
+        return False
+    trained = json.loads((folder / RECORD).read_bytes())["training"]["world"]
+    return all(world[name] == value for name, value in trained.items())
 
 
 def _in_training(file: Path, examples: Sequence[Example], words: Sequence[str], config: DictConfig) -> Told:

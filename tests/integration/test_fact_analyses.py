@@ -7,6 +7,7 @@ import pytest
 from checkpoints import data_arguments, save_checkpoint, save_data
 
 from laser_lit.errors import InputError
+from laser_lit.tasks.language import LanguageTask
 
 EDIT = ("laser=single", "laser.layer=1", "laser.matrix=fc_in", "laser.rank=3")
 
@@ -36,6 +37,23 @@ def test_predictions_have_the_frequency_of_each_fact(evaluate, about):
     record = json.loads((run.folder / "result.json").read_text())
     assert record["analyses"]["frequency"]["read"] == 4
     assert "Which examples" in (run.folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("rows.jsonl", '{"body": "w1"}\n', "no field 'text'; it has 'body'"),
+        ("bytes.txt", b"\xff\xfe\xfa", "not UTF-8 text"),
+        ("empty.txt", "\n", "it has no documents"),
+    ],
+)
+def test_a_corpus_that_cannot_be_read_is_refused_before_anything_is_scored(
+    evaluate, about, tmp_path, monkeypatch, name, content, message
+):
+    monkeypatch.setattr(LanguageTask, "score", lambda *args, **kwargs: pytest.fail("scored"))
+    (tmp_path / f"corpus_{name}").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match=message):
+        evaluate(*about[:-2], *EDIT, "data.subject=about", f"analysis.corpus.path={tmp_path / f'corpus_{name}'}")
 
 
 def test_facts_without_a_subject_are_refused_before_anything_is_scored(evaluate, about):
