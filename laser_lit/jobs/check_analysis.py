@@ -1,10 +1,11 @@
 """What can be said against `analysis=` before anything is loaded."""
 
 from dataclasses import asdict
+from typing import Any
 
 from omegaconf import DictConfig
 
-from laser_lit.config_analysis import TextConfig
+from laser_lit.config_analysis import CorpusConfig, TextConfig
 from laser_lit.data.documents import check_corpus, is_named
 from laser_lit.errors import InputError
 
@@ -20,6 +21,8 @@ def check_analysis(config: DictConfig) -> None:
     """
     analysis = config.analysis
     check_corpus(analysis.corpus)
+    if not is_named(analysis.corpus):
+        _refuse_unused("corpus", analysis.corpus, CorpusConfig, "analysis.corpus.path=book.txt")
     named = {"corpus": is_named(analysis.corpus), "components": bool(analysis.components)}
     for name, wanted in named.items():
         if wanted and config.data.levels is not None:
@@ -29,10 +32,25 @@ def check_analysis(config: DictConfig) -> None:
     for share in analysis.components:
         if not 0 < share < 1:
             raise InputError(f"analysis.components {share}: each must lie in (0, 1), as a share of the components")
+    _check_searched(config)
     for share in analysis.storage:
         if not 0 < share <= 1:
             raise InputError(f"analysis.storage {share}: each must lie in (0, 1], as a share of the matrices' numbers")
     _check_text(analysis.text)
+
+
+def _check_searched(config: DictConfig) -> None:
+    """Raises an error where a search may choose what its components cannot be looked at: it would come after hours."""
+    search = config.search
+    if search.name == "none" or not config.analysis.components:
+        return
+    other = [f"search.kinds={list(search.kinds)}"] if set(search.kinds) != {"low_rank"} else []
+    other += [f"search.decomposition={search.decomposition}"] if search.decomposition != "svd" else []
+    if other:
+        raise InputError(
+            f"analysis.components with {' '.join(other)}: only plain low-rank edits are looked at, and the search may "
+            "choose others; leave one of them out"
+        )
 
 
 def _check_text(text: TextConfig) -> None:
@@ -40,11 +58,14 @@ def _check_text(text: TextConfig) -> None:
         raise InputError(
             f"analysis.text.tokens {text.tokens}, analysis.text.window {text.window}: must be at least 1 and 2"
         )
-    given = {name: getattr(text, name) for name in ("path", "tokens", "window")}
-    usual = asdict(TextConfig())
-    for name, entry in given.items():
-        if text.data is None and entry != usual[name]:
+    if text.data is None:
+        _refuse_unused("text", text, TextConfig, "analysis.text.data=text analysis.text.path=book.txt")
+
+
+def _refuse_unused(group: str, given: Any, kind: type[CorpusConfig | TextConfig], named: str) -> None:
+    """Raises an error for a setting of a text that is not named."""
+    for name, usual in asdict(kind()).items():
+        if given[name] != usual:
             raise InputError(
-                f"analysis.text.{name}={entry} would count for nothing: say what text it is, as in "
-                "analysis.text.data=text analysis.text.path=book.txt"
+                f"analysis.{group}.{name}={given[name]} would count for nothing: say what text it is, as in {named}"
             )

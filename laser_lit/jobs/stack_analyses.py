@@ -61,7 +61,9 @@ def stack_plan(task: Task, config: DictConfig, stack: Stack | None, *, edited: b
     asked["components"] = len(analysis.components) > 0
     for name, wanted in asked.items():
         if wanted and edited is False:
-            raise InputError(f"analysis.{name}: there are no edits to look at; leave it out, or laser=none")
+            raise InputError(
+                f"analysis.{name}: there are no edits to look at; leave it out, or say with laser= what is edited"
+            )
     check_facts(task, config)
     text = general_text(task, config)
     if stack is None:

@@ -76,9 +76,14 @@ def test_text_is_refused_before_a_search_begins(composed):
             "analysis.text.path=book.txt",
             "analysis.text.path=book.txt would count for nothing: say",
         ),
+        ("analysis.corpus.unit=file", "analysis.corpus.unit=file would count for nothing: say what text it is"),
+        ("analysis.corpus.limit=5", "analysis.corpus.limit=5 would count for nothing"),
+        ("analysis=components search=grid search.kinds=[zero]", r"search.kinds=\['zero'\]: only plain low-rank edits"),
+        ("analysis=all search=grid search.decomposition=blocks", "components with search.decomposition=blocks: only"),
         ("analysis.text.tokens=100", "analysis.text.tokens=100 would count for nothing"),
     ],
 )
 def test_settings_that_cannot_be_meant(composed, typed, words):
     with pytest.raises(InputError, match=words):
-        check_analysis(composed(typed))
+        check_analysis(composed(*typed.split()))
+    check_analysis(composed("analysis=all", "search=grid"))
