@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from laser_lit.report.figure import Figure, layout, line
+from laser_lit.report.search import in_points, of_gain
 from laser_lit.report.variants import variants
 from laser_lit.results.compare import Gain
 from laser_lit.results.record import Record
@@ -23,12 +24,12 @@ def gain_figure(record: Record) -> Figure | None:
     """Returns the gains over the base on test, a row each; None for a run of the base alone.
 
     Args:
-        record: of the run; its gains count in accuracy where there is one, and else in log loss.
+        record: of the run; its gains are those of accuracy where that counts, and else of log loss.
     """
     found = [(variant.name, variant.gain) for variant in variants(record)[1:] if variant.gain is not None]
     if not found:
         return None
-    share = all(gain.accuracy is not None for _, gain in found)
+    share = in_points(record)
     measured = [bar for name, gain in found if (bar := _measured(name, gain, share)) is not None]
     controls = _controls(record) if share else []
     if not measured:
@@ -55,7 +56,7 @@ def gain_figure(record: Record) -> Figure | None:
 
 def _measured(name: str, gain: Gain, share: bool) -> _Bar | None:
     """Returns a gain with its interval; None where nothing was measured in the unit."""
-    point, ci95 = (gain.accuracy, gain.ci95) if share else (gain.log_loss, gain.log_loss_ci95)
+    point, ci95, _ = of_gain(gain, share)
     if point is None:
         return None
     scale = 100 if share else 1

@@ -18,6 +18,7 @@ from laser_lit.report.figure import drawing
 from laser_lit.report.findings import headline, notices, opened, remedies, split_gain
 from laser_lit.report.page import render_page
 from laser_lit.report.reft import answered, comparisons, reft_rows, rows_title
+from laser_lit.report.search import in_points, of_gain
 from laser_lit.report.search_section import search_section
 from laser_lit.report.sections.every import sections
 from laser_lit.report.strips import Strip, strips
@@ -25,7 +26,6 @@ from laser_lit.report.task_report import TaskSection, task_report
 from laser_lit.report.variants import variants
 from laser_lit.report.wording import changes, signed
 from laser_lit.results.cells import read_cells
-from laser_lit.results.compare import Gain
 from laser_lit.results.predictions import read_predictions
 from laser_lit.results.record import Record, read_record
 
@@ -130,27 +130,18 @@ def _results(record: Record) -> list[dict[str, Any]]:
 
 
 def _strips(record: Record) -> list[Strip]:
+    """Returns every gain on one axis, in the metric that counts: log loss where a search went by it."""
+    share = in_points(record)
     found = [(split, variant) for split in ("test", "validation") for variant in variants(record, split)[1:]]
     gains = [
-        (split if record.reft is None else f"{split}, {variant.name}", variant.gain)
+        (split if record.reft is None else f"{split}, {variant.name}", *of_gain(variant.gain, share)[:2])
         for split, variant in found
         if variant.gain is not None
     ]
-    sizes = [(name, *_main_gain(gain)) for name, gain in gains]
+    unit = "points" if share else "nats"
     return strips(
-        [
-            (name, f"{signed(point, share)} {'points' if share else 'nats'}", point, ci95)
-            for name, point, ci95, share in sizes
-            if point is not None
-        ]
+        [(name, f"{signed(point, share)} {unit}", point, ci95) for name, point, ci95 in gains if point is not None]
     )
-
-
-def _main_gain(gain: Gain) -> tuple[float | None, tuple[float, float] | None, bool]:
-    """Returns the gain in accuracy, or in log loss where there is no accuracy, and which of them it is."""
-    if gain.accuracy is not None:
-        return gain.accuracy, gain.ci95, True
-    return gain.log_loss, gain.log_loss_ci95, False
 
 
 def _command(record: Record) -> str:

@@ -9,7 +9,10 @@ import pytest
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from offline_runs import records
 
+from laser_lit.report.gain_figure import gain_figure
+from laser_lit.report.html import render_html
 from laser_lit.report.wandb import _log_sections, flat_metrics, log_result
+from laser_lit.report.wording import signed
 from laser_lit.results.analyses import Analyses, Mechanism
 from laser_lit.results.record import Record
 
@@ -103,3 +106,14 @@ def test_the_numbers_of_the_mechanism_test_are_flat(record: Record):
     assert flat["mechanism/share"] == 0.5
     assert flat["mechanism/gain/accuracy"] == gain.accuracy
     assert "mechanism/share" not in flat_metrics(record)
+
+
+def test_the_gain_of_a_search_by_log_loss_is_one_of_log_loss(searched, predictions, cells):
+    search = dataclasses.replace(searched.search, objective="log_loss")
+    record = dataclasses.replace(searched, search=search)
+    figure = gain_figure(record)
+    assert figure.data[0]["x"] == [round(record.test.gain.log_loss, 5)]
+    assert [trace["name"] for trace in figure.data] == ["edited"]
+    strips = render_html(record, predictions, cells=cells).partition('class="strips"')[2].partition("</figure>")[0]
+    assert f"{signed(record.test.gain.log_loss, False)} nats" in strips
+    assert "points" not in strips
