@@ -114,7 +114,7 @@ def test_nothing_is_drawn_of_fewer_than_two_on_the_same_base(
     found[0][1].save(tmp_path / "0" / "result.json")
     assert parameters_section(tmp_path, [tmp_path / "0"]) == []
     assert main([str(tmp_path / "0" / "..")]) == 0
-    assert "plot-" not in (tmp_path / "report.html").read_text()
+    assert 'id="plot-' not in (tmp_path / "report.html").read_text()
 
 
 def test_what_the_records_say_is_escaped_on_the_page_and_in_the_figure(record: Record, tmp_path: Path):
