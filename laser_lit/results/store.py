@@ -21,6 +21,9 @@ from laser_lit.results.record import jsonable
 
 log = logging.getLogger(__name__)
 
+TABLE = 2
+"""Of the columns of base tables: those of an earlier number lack some (1: confidence) and are scored again."""
+
 
 class Journal:
     """Entries in a folder, appended by any number of processes at once, each to its own file.
@@ -124,7 +127,7 @@ class ResultsStore:
             config_hash: of everything that decides the table, edits left out.
             compute: scores the base; called when the table is missing or its file is damaged.
         """
-        path = self.folder / f"base-{_checked(config_hash)}.parquet"
+        path = self.folder / f"base-{_checked(config_hash)}-{TABLE}.parquet"
         table = _read_table(path)
         if table is not None:
             return table

@@ -109,6 +109,14 @@ def test_base_table_is_computed_once(tmp_path: Path):
     assert len(calls) == 2
 
 
+def test_a_base_table_without_the_columns_of_today_is_scored_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    old, new = pd.DataFrame({"id": ["a"]}), pd.DataFrame({"id": ["a"], "confidence": [0.5]})
+    monkeypatch.setattr("laser_lit.results.store.TABLE", 1)
+    ResultsStore(tmp_path).base_table("h", lambda: old)
+    monkeypatch.undo()
+    pd.testing.assert_frame_equal(ResultsStore(tmp_path).base_table("h", lambda: new), new)
+
+
 def test_first_and_later_reads_of_a_base_table_have_the_same_types(tmp_path: Path):
     table = pd.DataFrame({"id": ["a", "b"], "top5": [True, None], "choices": [("x", "y"), None], "f1": [None, None]})
     first = ResultsStore(tmp_path).base_table("h", lambda: table)
@@ -119,7 +127,7 @@ def test_every_flipped_byte_and_every_cut_of_a_base_table_is_noticed(tmp_path: P
     table = pd.DataFrame({"id": ["a", "b"], "log_loss": [0.1, 2.0]})
     store = ResultsStore(tmp_path)
     store.base_table("h", lambda: table)
-    path = tmp_path / "base-h.parquet"
+    path = tmp_path / "base-h-2.parquet"
     whole = path.read_bytes()
     for place in range(0, len(whole), 131):
         for damaged in (whole[:place], whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]):
