@@ -93,4 +93,9 @@ class Analyses:
             "components": Components,
         }
         found = {name: content.get(name) for name in kinds}
-        return cls(**{name: None if entry is None else kinds[name].of(entry) for name, entry in found.items()})
+        return cls(**{name: None if entry is None else _built(kinds[name], entry) for name, entry in found.items()})
+
+
+def _built(kind: Any, content: Mapping[str, Any]) -> Any:
+    """Returns an analysis from the entries that it knows."""
+    return kind.of({name: content[name] for name in kind.__dataclass_fields__ if name in content})

@@ -129,3 +129,5 @@ def test_the_record_keeps_it():
     content = json.loads(json.dumps(jsonable(dataclasses.asdict(analyses))))
     assert Analyses.of(content) == analyses
     assert Analyses.of({}) == Analyses()
+    later = {**content, "mechanism": {**content["mechanism"], "of_a_later_version": 1}, "another": {}}
+    assert Analyses.of(later) == analyses
