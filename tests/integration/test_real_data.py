@@ -131,7 +131,7 @@ def test_the_command_of_the_issue_as_it_is_typed(shared, tmp_path):
     assert "rank 32 of 64" in done.stdout
     (folder,) = tmp_path.glob("outputs/*/*")
     assert {path.name for path in folder.iterdir()} == {
-        *(".hydra", "evaluate.log", "csv", "wandb"),
+        *(".hydra", "evaluate.log", "csv", "wandb", "wandb.json"),
         *("result.json", "predictions.parquet", "stack.yaml", "report.html"),
     }
     assert len(list(tmp_path.glob("results/language/tinystories-260k/counterfact/base-*.parquet"))) == 2

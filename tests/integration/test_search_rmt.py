@@ -31,7 +31,7 @@ def test_rmt_goes_from_the_last_layer_to_the_first(evaluate, model):
 
 
 def test_a_second_run_scores_nothing_and_says_the_same(evaluate, model, monkeypatch):
-    line = (*model, "search=rmt", "search.rule=energy:0.8", "search.max_mod=2")
+    line = (*model, "search=rmt", "search.rule=energy:0.8", "search.max_mod=2", "analysis=none")
     first = evaluate(*line)
     monkeypatch.setattr("laser_lit.tasks.searching.LanguageScorer.score", lambda *_: pytest.fail("scored again"))
     assert evaluate(*line).record["search"]["path"] == first.record["search"]["path"]
