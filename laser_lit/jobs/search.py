@@ -143,12 +143,26 @@ def _driven(loop: Loop, settings: SearchConfig) -> Cell | None:
 
 
 def _objective(settings: SearchConfig, base: pd.DataFrame) -> str:
+    name = _named_objective(settings, base)
+    _refuse_whole_delta(settings, name)
+    return name
+
+
+def _named_objective(settings: SearchConfig, base: pd.DataFrame) -> str:
     has_accuracy = not base["correct"].isna().any()
     if settings.objective == "auto":
         return "accuracy" if has_accuracy else "log_loss"
     if settings.objective == "accuracy" and not has_accuracy:
         raise InputError("search.objective=accuracy: text has no right answers; use search.objective=log_loss")
     return settings.objective
+
+
+def _refuse_whole_delta(settings: SearchConfig, objective: str) -> None:
+    if objective == "accuracy" and settings.delta >= 1:
+        raise InputError(
+            f"search.delta {settings.delta:g}: a share of the examples, and no model is worse by 1 or more; "
+            f"{settings.delta:g} points are search.delta={settings.delta / 100:g}"
+        )
 
 
 def _refuse_all_failed(loop: Loop) -> None:

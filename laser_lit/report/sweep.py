@@ -21,8 +21,11 @@ from laser_lit.report.terminal import add_row, paragraph, plain_table
 from laser_lit.report.variants import variants
 from laser_lit.report.wording import interval, p_value, signed
 from laser_lit.results import record as records
+from laser_lit.results import side_by_side
 from laser_lit.results.record import Record, read_record
 from laser_lit.results.stats import holm
+
+_FINISHED = (records.FILE, side_by_side.FILE)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ def find_runs(folder: Path) -> list[Path]:
     Raises:
         InputError: there is none.
     """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}: give the folder of a finished run, or of several")
     found = [file.parent for file in folder.rglob(records.FILE) if not _hidden(file.relative_to(folder))]
     if not found:
         raise InputError(
@@ -90,13 +95,13 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
 
 
 def unfinished(folder: Path) -> list[str]:
-    """Returns the folders of jobs of a multirun that left no record, by name.
+    """Returns the folders of jobs that left no record, by name; prompts side by side are one too.
 
     Args:
         folder: of the multirun, or of several.
     """
     jobs = [path.parent for path in folder.rglob(".hydra") if path.parent != folder]
-    left = [job.relative_to(folder) for job in jobs if not (job / records.FILE).is_file()]
+    left = [job.relative_to(folder) for job in jobs if not any((job / name).is_file() for name in _FINISHED)]
     return [str(path) for path in sorted(left, key=_natural)]
 
 

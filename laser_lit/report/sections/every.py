@@ -30,6 +30,10 @@ SECTIONS: tuple[Callable[[Record, pd.DataFrame], Section | None], ...] = (
 """Each makes its section from record and predictions, or None where they hold nothing of the kind."""
 
 
+ASKED = ("components", "storage", "general-text")
+"""Sections of analyses that are made only where they are asked for, so that the terminal says what came out."""
+
+
 def sections(record: Record, predictions: pd.DataFrame) -> list[Section]:
     """Returns the sections.
 
@@ -39,3 +43,13 @@ def sections(record: Record, predictions: pd.DataFrame) -> list[Section]:
     """
     found = [make(record, predictions) for make in SECTIONS]
     return [section for section in found if section is not None]
+
+
+def asked_paragraphs(record: Record, predictions: pd.DataFrame) -> list[str]:
+    """Returns what the analyses that were asked for found, in the words of their sections.
+
+    Args:
+        record: of the run.
+        predictions: as from `predictions_table`.
+    """
+    return [text for section in sections(record, predictions) if section.name in ASKED for text in section.paragraphs]

@@ -94,7 +94,7 @@ def frequency_section(record: Record, predictions: pd.DataFrame) -> Section | No
     if rows.empty or rows["base_correct"].isna().any() or rows["laser_correct"].isna().any():
         return None
     bins = [Bin.of(part, record.seed) for part in _parts(rows)]
-    figures = (_cumulative(rows), *((_by_bin(bins),) if len(bins) > 1 else ()))
+    figures = (_cumulative(rows), _by_bin(bins)) if len(bins) > 1 else ()
     table = Table("frequency", "By how often the fact was told", _COLUMNS, tuple(map(_row, bins)), _COLUMNS[1:])
     return Section(
         "frequency",

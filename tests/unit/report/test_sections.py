@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from laser_lit.report.html import render_html
+from laser_lit.report.sections import every
 from laser_lit.report.sections.calibration import calibration_section, reliability
-from laser_lit.report.sections.every import sections
+from laser_lit.report.sections.every import asked_paragraphs, sections
 from laser_lit.report.sections.mechanism import mechanism_section, mechanism_sentence
 from laser_lit.report.sections.paraphrases import paraphrases_section
+from laser_lit.report.sections.section import Section
 from laser_lit.results.analyses import Analyses, Mechanism
 from laser_lit.results.record import Record
 
@@ -118,6 +120,13 @@ def test_every_section_is_on_the_page_once(tested, reworded):
         assert page.count(f'id="h-{section.name}"') == 1
     names = [figure.name for section in found for figure in section.figures]
     assert len(set(names)) == len(names)
+
+
+def test_the_terminal_gets_the_words_of_what_was_asked_for(tested, reworded, monkeypatch):
+    assert asked_paragraphs(tested, reworded) == []
+    asked = Section("storage", "Pruning", ("first", "second"))
+    monkeypatch.setattr(every, "SECTIONS", (*every.SECTIONS, lambda record, predictions: asked))
+    assert asked_paragraphs(tested, reworded) == ["first", "second"]
 
 
 def test_tables_are_rectangles(tested, reworded):

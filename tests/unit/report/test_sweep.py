@@ -13,6 +13,7 @@ from laser_lit.errors import InputError
 from laser_lit.report.__main__ import main
 from laser_lit.report.sweep import find_runs, render_sweep, summary, sweep_rows, unfinished
 from laser_lit.report.sweep_page import write_sweep
+from laser_lit.results import side_by_side
 from laser_lit.results.predictions import write_predictions
 from laser_lit.results.record import Record, read_record
 
@@ -50,6 +51,13 @@ def test_runs_come_in_the_order_of_their_numbers(folder: Path):
     assert [row.opened for row in rows] == ["1", "3", "3", "11"]
     assert [row.page for row in rows] == [True, False, False, False]
     assert unfinished(folder) == ["1"]
+    (folder / "1" / side_by_side.FILE).write_text("{}")
+    try:
+        assert unfinished(folder) == []  # prompts side by side leave another file
+    finally:
+        (folder / "1" / side_by_side.FILE).unlink()
+    with pytest.raises(InputError, match=r"there is no folder .*nowhere"):
+        find_runs(folder / "nowhere")
 
 
 def test_p_is_adjusted_for_the_tests_that_were_made(folder: Path):
