@@ -26,9 +26,6 @@ from laser_lit.errors import InputError, unknown_name
 from laser_lit.lit.evaluate import EvaluationModule
 from laser_lit.lit.trainer import LabelledProgressBar, device_name, make_trainer
 from laser_lit.models.content import content_hash
-from laser_lit.models.finite import refuse_not_finite
-from laser_lit.models.load import load_model
-from laser_lit.models.matrices import find_matrices
 from laser_lit.reft.adapter import Adapter
 from laser_lit.scoring.answers import outcomes
 from laser_lit.scoring.batches import Batches, pad_token
@@ -40,6 +37,7 @@ from laser_lit.scoring.request import Request
 from laser_lit.scoring.requests import encode
 from laser_lit.tasks.answer_places import answers_at_one_place, has_vocabulary, logits_of
 from laser_lit.tasks.base import SPLITS
+from laser_lit.tasks.configured_model import configured_model
 from laser_lit.tasks.part import Part
 from laser_lit.tasks.searching import LanguageScorer, Tabulate
 
@@ -62,18 +60,7 @@ class LanguageTask:
         """
         self._callback = LaserCallback()
         self.trainer: Trainer = make_trainer(config.trainer, [self._callback])
-        model = config.model
-        self.model, self.tokenizer = load_model(
-            model.path,
-            revision=model.revision,
-            dtype=model.dtype,
-            device_map=model.device_map,
-            trust_remote_code=model.trust_remote_code,
-            kind=model.kind,
-            quantization=model.quantization,
-        )
-        self.matrices = find_matrices(self.model, model.architecture, editable=model.quantization is None)
-        refuse_not_finite(self.model)
+        self.model, self.tokenizer, self.matrices = configured_model(config.model)
         self._callback.model = self.matrices
         self._take(config, examples)
         self._module = EvaluationModule(self.model)

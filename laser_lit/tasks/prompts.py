@@ -16,15 +16,13 @@ from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
 from laser_lit.lit.trainer import device_name, make_trainer
 from laser_lit.models.content import content_hash
-from laser_lit.models.finite import refuse_not_finite
-from laser_lit.models.load import load_model
-from laser_lit.models.matrices import find_matrices
 from laser_lit.reft.adapter import Adapter
 from laser_lit.results.side_by_side import BASE, Asked, Reply, Token
 from laser_lit.scoring.batches import pad_token
 from laser_lit.scoring.inputs import context_length, model_kind
 from laser_lit.scoring.said import Said, causal_ids, masked_ids, said_by
 from laser_lit.scoring.text import common_length, continued, token_text
+from laser_lit.tasks.configured_model import configured_model
 from laser_lit.tasks.language import model_id
 
 NEW_TOKENS = 20
@@ -81,18 +79,7 @@ class PromptTask:
             InputError: a prompt that does not fit the model, or a model that cannot be asked.
         """
         trainer = make_trainer(config.trainer)
-        model = config.model
-        self.model, self.tokenizer = load_model(
-            model.path,
-            revision=model.revision,
-            dtype=model.dtype,
-            device_map=model.device_map,
-            trust_remote_code=model.trust_remote_code,
-            kind=model.kind,
-            quantization=model.quantization,
-        )
-        self.matrices = find_matrices(self.model, model.architecture, editable=model.quantization is None)
-        refuse_not_finite(self.model)
+        self.model, self.tokenizer, self.matrices = configured_model(config.model)
         self.kind = model_kind(self.model)
         self.prompts = tuple(prompts)
         self._config = config
