@@ -22,7 +22,8 @@ class Mechanism:
     Attributes:
         gain: of the base with the constant over the base, on test.
         left: of LASER over the base with the constant, on test.
-        share: gain in accuracy with the constant over LASER's gain; None where LASER's does not differ from 0.
+        share: gain in accuracy with the constant over LASER's gain; None where LASER's does not differ from 0 or has
+            no interval.
         share_ci95: its interval, bootstrap over groups.
         fixed: test examples that LASER fixes.
         fixed_too: how many of them the constant fixes.

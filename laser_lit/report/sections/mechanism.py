@@ -9,8 +9,8 @@ from laser_lit.results.record import Record
 
 WHOLE = 0.9
 """Share of the gain, by the interval's lower end, from which on the edit is called a shifted prior."""
-LITTLE = 0.5
-"""Share, by the interval's upper end, up to which it is called something else."""
+MOST = 0.5
+"""Share on one side of which the whole interval lies where the edit is called mostly a shifted prior, or mostly not."""
 
 _WHAT = (
     "The constant is the mean over the validation questions of (LASER − base) logits where the answer is read: one "
@@ -49,6 +49,8 @@ def mechanism_sentence(record: Record) -> str:
         return ""
     gains = f"{signed(found.gain.accuracy, True)} points where LASER gains {signed(whole.accuracy, True)}"
     said = f"One constant added to the base's logits gains {gains} on test"
+    if whole.ci95 is None:
+        return f"{said}; all test examples are one group, which has no interval, so that no share is told."
     if found.share is None:
         return f"{said}; LASER's gain does not differ from 0, so there is nothing to share out."
     if found.share_ci95 is None:
@@ -61,9 +63,13 @@ def mechanism_sentence(record: Record) -> str:
 def _verdict(low: float, high: float) -> str:
     if low >= WHOLE:
         return "The edit is a shifted prior over answers here."
-    if high <= LITTLE:
+    if high <= MOST:
         return "Most of what the edit does depends on the question."
-    return "Part of the edit is a shifted prior; whether most is, this test split does not settle."
+    if low >= MOST:
+        return "Most of what the edit does is a shifted prior; not shown to be all."
+    if low > 0:
+        return "Part of the edit is a shifted prior; whether most is, this test split does not settle."
+    return "This test split does not settle how much of it is a shifted prior."
 
 
 def _examples(found: Mechanism) -> str:

@@ -44,13 +44,24 @@ def with_share(record: Record, share: float | None, ci95: tuple[float, float] | 
     [
         (0.98, (0.93, 1.03), "98 % of it (95 % interval 93 to 103). The edit is a shifted prior"),
         (0.04, (-0.1, 0.2), "4 % of it (95 % interval -10 to 20). Most of what the edit does depends on the question"),
-        (0.7, (0.4, 0.95), "whether most is, this test split does not settle"),
+        (0.7, (0.6, 0.8), "Most of what the edit does is a shifted prior; not shown to be all."),
+        (0.7, (0.5, 0.89), "Most of what the edit does is a shifted prior; not shown to be all."),
+        (0.7, (0.4, 0.95), "Part of the edit is a shifted prior; whether most is, this test split does not settle."),
+        (0.2, (-0.2, 0.6), "This test split does not settle how much of it is a shifted prior."),
         (0.7, None, ", 70 % of it."),
         (None, None, "does not differ from 0"),
     ],
 )
 def test_the_sentence_says_what_the_interval_allows(tested, share, ci95, words):
     assert words in mechanism_sentence(with_share(tested, share, ci95))
+
+
+def test_one_group_has_no_share_to_tell(tested):
+    gain = dataclasses.replace(tested.test.gain, accuracy=0.2, ci95=None, p=None)
+    alone = dataclasses.replace(tested, test=dataclasses.replace(tested.test, gain=gain))
+    said = mechanism_sentence(with_share(alone, None, None))
+    assert said.endswith("; all test examples are one group, which has no interval, so that no share is told.")
+    assert "does not differ" not in said
 
 
 def test_the_mechanism_is_on_the_page_and_only_where_it_was_tested(tested, record, predictions):
