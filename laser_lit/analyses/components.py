@@ -16,7 +16,7 @@ from laser_lit.edits.edit import Edit
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
-from laser_lit.results.components import Alone, Answers, Components, Share, Word
+from laser_lit.results.components import DROPPED, Alone, Answers, Components, Share, Word
 from laser_lit.results.stats import bootstrap_ci
 from laser_lit.scoring.tokens import answers_ids
 
@@ -243,7 +243,7 @@ def _share(values: np.ndarray, rows: pd.DataFrame, seed: int) -> Share:
 
 
 def _name(share: float | None) -> str:
-    return "dropped by LASER" if share is None else f"bottom {100 * share:g} %"
+    return DROPPED if share is None else f"bottom {100 * share:g} %"
 
 
 def _answers(rows: pd.DataFrame, asked: Asked) -> Answers:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+DROPPED = "dropped by LASER"
+
 
 @dataclass(frozen=True)
 class Share:
@@ -131,7 +133,7 @@ class Components:
         base: the whole matrices.
         laser: what the edit keeps.
         zeroed: the matrices without any component: what the rest of the model says.
-        alone: from few components to many; those that LASER drops come last.
+        alone: the shares, from few components to many, and those that LASER drops.
         generic_added: of the examples that LASER fixes, share that is the generic word with the components that LASER
             drops less the share with the matrices zeroed, paired; None without a generic word.
         generic_added_right: the same of the examples that base and LASER get right; None without any.
@@ -190,6 +192,16 @@ class Components:
         return replace(self, **whole, alone=tuple(part(alone) for alone in self.alone))  # type: ignore[arg-type]
 
     @property
+    def dropped(self) -> Alone:
+        """Those that LASER drops."""
+        return next(part for part in self.alone if part.name == DROPPED)
+
+    @property
+    def rising(self) -> tuple[Alone, ...]:
+        """From no component to every one, by how many are left of all matrices; without what the edit keeps."""
+        return tuple(sorted((self.zeroed, *self.alone, self.base), key=lambda part: sum(part.kept)))
+
+    @property
     def parts(self) -> tuple[Alone, ...]:
         """All of them, from no component to every one, LASER last."""
-        return (self.zeroed, *self.alone, self.base, self.laser)
+        return (*self.rising, self.laser)

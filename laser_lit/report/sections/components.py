@@ -53,7 +53,7 @@ def components_sentence(found: Components) -> str:
     Args:
         found: of the record.
     """
-    dropped, zeroed = found.alone[-1].fixed, found.zeroed.fixed
+    dropped, zeroed = found.dropped.fixed, found.zeroed.fixed
     parts = [f"are right on {_words_of(dropped.accuracy)}"]
     if dropped.category is not None:
         parts.append(f"give an answer of the right category on {_words_of(dropped.category)}")
@@ -140,7 +140,7 @@ def _named(answers: Answers) -> list[str]:
 
 
 def _figure(found: Components) -> Figure:
-    parts = (found.zeroed, *found.alone, found.base)
+    parts = found.rising
     whole = sum(found.base.kept)
     x = [100 * sum(part.kept) / whole for part in parts]
     words, category = ("generic", f"says {_generic(found)}", "--bad"), ("category", "right category", "--accent")

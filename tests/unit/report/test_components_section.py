@@ -66,6 +66,21 @@ def test_figure_and_tables_go_from_no_component_to_all(analysed, predictions):
     assert words.rows[0][2] == "the 80 % (61,317), <b> 20 %"
 
 
+def test_what_laser_drops_stands_among_the_shares_by_how_many_components_it_has(analysed, predictions):
+    whole = analysed().analyses.components
+    few, dropped = whole.alone
+    middle = dataclasses.replace(dropped, kept=(45,))
+    many = dataclasses.replace(few, name="bottom 90 %", share=0.9, kept=(57,))
+    section = components_section(analysed(alone=(few, many, middle)), predictions)
+    assert section.figures[0].data[0]["x"] == pytest.approx([100 * n / 64 for n in (0, 3, 45, 57, 64)])
+    assert section.figures[0].data[1]["y"] == pytest.approx([50, 50, 83, 50, 100])
+    for table in section.tables:
+        names = ["zeroed", "bottom 5 %", "dropped by LASER", "bottom 90 %", "base", "LASER"]
+        assert [row[0] for row in table.rows] == names
+    first = components_section(analysed(alone=(dropped, few)), predictions)
+    assert "drops say 'the' on 83 %" in first.paragraphs[1]
+
+
 def test_what_there_is_not_is_left_out(analysed, record, predictions):
     assert components_section(record, predictions) is None
     whole = analysed().analyses.components
