@@ -9,6 +9,7 @@ folders of its machine. Commands to be run before it, such as a training, follow
 
 import argparse
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ BEGIN, END = "<!-- made by python benchmarks/leaderboard.py -->", "<!-- end of w
 HEAD = ("model", "data", "edit", "base", "result", "gain, 95 % interval", "p", "n", "best control", "command")
 LEFT_OUT = ("hydra.", "hydra/", "launch=", "paths.", "logger", "trainer")
 """Settings that say where a run goes and what it runs on, and so do not stand in its command."""
+PIECE = re.compile(r"""'[^']*'|"[^"]*"|(?:\\.|[^\\=,:()\[\]{}'"])+""")
+"""What a value is made of: texts in quotes, and what stands between the signs of Hydra's lists, dicts and calls."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,9 @@ def page(text: str, rows: Sequence[Row]) -> str:
 
 
 def kept(run: Path, before: Sequence[str] = ()) -> dict[str, Any]:
-    """Returns what is kept of a run: its record with the commands that made it, absolute paths cut to their last part.
+    """Returns what is kept of a run: its record with the commands that made it.
+
+    Paths that are absolute or begin in a home folder are cut to their last part, also within lists, dicts and quotes.
 
     Args:
         run: a run's folder, with what Hydra keeps of the words typed.
@@ -110,8 +115,8 @@ def kept(run: Path, before: Sequence[str] = ()) -> dict[str, Any]:
     typed = [word for word in yaml.safe_load(file.read_text(encoding="utf-8")) if not word.startswith(LEFT_OUT)]
     content = json.loads((run / FILE).read_bytes())
     content["versions"].pop("platform", None)
-    words = ["python", "evaluate.py", *map(_without_folder, typed)]
-    return {**_without_folders(content), "commands": [*before, shlex.join(words)]}
+    commands = [*map(shlex.split, before), ["python", "evaluate.py", *typed]]
+    return {**_without_folders(content), "commands": [shlex.join(map(_without_folder, words)) for words in commands]}
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -145,9 +150,17 @@ def _edit(row: Row) -> str:
 
 
 def _without_folder(word: str) -> str:
-    """Returns a word that was typed, an absolute path in it cut to its last part."""
+    """Returns a word that was typed, each path in its value cut to the last part."""
     name, equals, typed = word.partition("=")
-    return f"{name}{equals}{_without_folders(typed)}"
+    return f"{name}{equals}{PIECE.sub(_cut, typed)}"
+
+
+def _cut(piece: re.Match[str]) -> str:
+    text = piece[0]
+    if text[0] in "'\"":
+        inner = text[1:-1]
+        return f"{text[0]}{PIECE.sub(_cut, inner) if _last(inner) == inner else _last(inner)}{text[0]}"
+    return text.replace(text.strip(), _last(text.strip()))
 
 
 def _without_folders(item: Any) -> Any:
@@ -155,7 +168,14 @@ def _without_folders(item: Any) -> Any:
         return {key: _without_folders(each) for key, each in item.items()}
     if isinstance(item, list):
         return [_without_folders(each) for each in item]
-    return PurePath(item).name if isinstance(item, str) and PurePath(item).is_absolute() else item
+    if not isinstance(item, str):
+        return item
+    return _last(item) if _last(item) != item else re.sub(r"\S+", lambda word: _last(word[0]), item)
+
+
+def _last(text: str) -> str:
+    """Returns the last part of an absolute path or of one from a home folder; any other text as it is."""
+    return PurePath(text).name or text if re.match(r"/(?!/)|~[^/]*/", text) else text
 
 
 def main() -> None:

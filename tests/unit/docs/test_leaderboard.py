@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def run(tmp_path: Path) -> Path:
     content = json.loads((RECORDS / "facts" / "result.json").read_text(encoding="utf-8"))
     del content["commands"]
     content["config"]["paths"]["output"] = "/home/someone/outputs/run"
-    content["warnings"] = ["/home/someone/warned"]
+    content["warnings"] = ["/home/someone/warned", "re-applied from /home/someone/stack.yaml, 3/4 of azhx/counterfact"]
     (tmp_path / "result.json").write_text(json.dumps(content))
     (tmp_path / ".hydra").mkdir()
     typed = ["laser=single", "'data.path=[a.jsonl, b.jsonl]'", "logger=csv", "hydra.run.dir=/home/someone/x"]
@@ -69,13 +70,50 @@ def test_a_table_has_the_numbers_of_the_record(script: dict[str, Any], tmp_path:
 
 
 def test_what_is_kept_has_the_command_and_no_folder_of_the_machine(script: dict[str, Any], run: Path) -> None:
-    kept = script["kept"](run, ["python train.py task=reft"])
+    kept = script["kept"](run, ["python train.py task=reft reft.path=/home/someone/it"])
     assert kept["commands"] == [
-        "python train.py task=reft",
+        "python train.py task=reft reft.path=it",
         "python evaluate.py laser=single 'data.path=[a.jsonl, b.jsonl]' model.path=tiny",
     ]
     assert "/home" not in json.dumps(kept)
     assert kept["config"]["paths"]["output"] == "run"
+    assert kept["warnings"] == ["warned", "re-applied from stack.yaml, 3/4 of azhx/counterfact"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("data.path=[/home/me/a.jsonl,/home/me/b.jsonl]", "data.path=[a.jsonl,b.jsonl]"),
+        ("data.path=[ /home/me/a.jsonl, ~/b.jsonl ]", "data.path=[ a.jsonl, b.jsonl ]"),
+        ("data.path='/home/me/my file, (1).jsonl'", "data.path='my file, (1).jsonl'"),
+        ('data.path="/home/my name/file.jsonl"', 'data.path="file.jsonl"'),
+        ("data.path=/home/my name/my file.jsonl", "data.path=my file.jsonl"),
+        (r"data.path=/home/a\,b/file.jsonl", "data.path=file.jsonl"),
+        ("search.also=[{name: text, path: /home/me/book.txt}]", "search.also=[{name: text, path: book.txt}]"),
+        ("lm_eval.args='pretrained=/home/me/model,parallel=3'", "lm_eval.args='pretrained=model,parallel=3'"),
+        ("data.path=choice(/home/me/a,/home/me/b)", "data.path=choice(a,b)"),
+        ("data.path=~/x", "data.path=x"),
+        ("data.path='~me/texts/x'", "data.path='x'"),
+        ("model.path=/home/me/tiny/", "model.path=tiny"),
+        *(
+            (same, same)
+            for same in (
+                "laser.rho=3/4",
+                "data.path=azhx/counterfact",
+                "data.path=[../shared/a.txt, './my texts/b.txt']",
+                "prompts=['one and/or two: 1 / 2']",
+                "model.path=https://huggingface.co/gpt2",
+                "~laser.rank",
+                "search=auto",
+            )
+        ),
+    ],
+)
+def test_paths_of_the_machine_are_cut_wherever_they_stand(
+    script: dict[str, Any], run: Path, typed: str, kept: str
+) -> None:
+    (run / ".hydra" / "overrides.yaml").write_text(json.dumps([typed]))
+    assert shlex.split(script["kept"](run)["commands"][0])[2:] == [kept]
 
 
 def test_the_command_keeps_a_record_and_writes_the_page(
