@@ -25,6 +25,10 @@ class HubError(InputError):
         self.reason = reason
 
 
+class NoSourceError(InputError):
+    """A data set without a file, local or on the hub."""
+
+
 def read_hub(config: DataConfig, schema: Schema, columns: Sequence[str] | None = None) -> list[Table]:
     """Returns the tables of a data set on the hub, a table a split, in the order of `data.files`.
 
@@ -103,7 +107,7 @@ def location(config: DataConfig, pattern: str) -> str:
 
 def _files(config: DataConfig, schema: Schema) -> dict[str, str]:
     if not (config.id and config.revision and config.files):
-        raise InputError(
+        raise NoSourceError(
             f"data set {config.name}: needs data.path (a local file), or data.id, data.revision, data.files: "
             f"{schema.wants}{schema.origin}"
         )

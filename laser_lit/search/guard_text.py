@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from laser_lit.config_data import DataConfig, config_folder
 from laser_lit.data.example import ExampleSet, TextSet
+from laser_lit.data.hub import HubError, NoSourceError
 from laser_lit.data.registry import as_data_config, load_data, named_config
 from laser_lit.data.split import split
 from laser_lit.errors import InputError
@@ -54,10 +55,7 @@ class GuardText:
         """
         guard = OmegaConf.select(config, typed)
         data = _data_config(config, guard)
-        try:
-            found = load_data(data, tokenizer)
-        except InputError as error:
-            raise InputError(f"{typed}.data={guard.data} {typed}.path={guard.path}: {error}") from error
+        found = _loaded(data, guard, typed, tokenizer)
         limit = context_length(model)
         window = guard.window if limit is None else min(guard.window, limit)
 
@@ -77,6 +75,22 @@ def _data_config(config: DictConfig, guard: Any) -> DataConfig:
     if guard.data == config.data.name and guard.path is None:
         return as_data_config(config.data)
     return named_config(guard.data, config_folder(), **({} if guard.path is None else {"path": guard.path}))
+
+
+def _loaded(data: DataConfig, guard: Any, typed: str, tokenizer: Any) -> ExampleSet | TextSet:
+    """Returns the text; errors name what was typed."""
+    said = f"{typed}.data={guard.data}"
+    try:
+        return load_data(data, tokenizer)
+    except NoSourceError:
+        raise InputError(f"{said}: needs {typed}.path (a local file)") from None
+    except HubError as error:
+        raise InputError(
+            f"{said}: not to be had from the hub ({error.reason}); {typed}.path=FILE takes a local file instead"
+        ) from error
+    except InputError as error:
+        given = "" if guard.path is None else f" {typed}.path={guard.path}"
+        raise InputError(f"{said}{given}: {error}") from error
 
 
 def _halves(

@@ -52,6 +52,7 @@ def test_none_of_it(evaluate, model, stack, tmp_path):
         ("analysis.storage=[2]", "analysis.storage 2.0: each must lie in (0, 1]"),
         ("analysis.text.path=book.txt", "analysis.text.path=book.txt would count for nothing"),
         ("analysis.text.data=text analysis.text.path=nowhere.txt", "analysis.text.path=nowhere.txt: "),
+        ("analysis.text.data=text", "analysis.text.data=text: needs analysis.text.path (a local file)"),
         ("analysis=storage laser=none", "analysis.storage: there are no edits to look at"),
         ("analysis.path=true", "analysis.path=true: the stack has 1 edit"),
     ],

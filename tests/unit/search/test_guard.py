@@ -220,6 +220,18 @@ def test_texts_and_models_that_do_not_go_together(make, composed, tmp_path, file
         Guard(*make()).verdict((), "held out")
 
 
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ("text", r"search\.guard\.data=text: needs search\.guard\.path \(a local file\)$"),
+        ("wikitext2", r"data=wikitext2: not to be had from the hub \(.*\); search\.guard\.path=FILE takes"),
+    ],
+)
+def test_a_text_without_a_file_is_asked_for_one_by_the_name_that_was_typed(make, data, problem):
+    with pytest.raises(InputError, match=problem):
+        Guard(*make(f"data={data}", guard=None))
+
+
 def test_several_data_sets_have_one_guard(make, files):
     task, config = make("limit=10")
     also = {"name": "jsonl", "path": str(files / "choice.jsonl"), "prompt": "{question}", "answer": "label"}
