@@ -83,6 +83,7 @@ def _check_values(search: DictConfig) -> None:
         )
     if search.objective not in ("auto", *OBJECTIVES):
         raise unknown_name("search.objective", search.objective, ("auto", *OBJECTIVES))
+    refuse_whole_delta(search.delta, search.objective)
     _check_amounts(search)
     _check_decomposition(search)
     _check_smallest(search)
@@ -90,6 +91,23 @@ def _check_values(search: DictConfig) -> None:
         if search[name] is not None and not isinstance(search[name], int | float) and len(search[name]) == 0:
             raise InputError(f"search.{name} is empty: give at least one value, or leave it out")
     _refuse_guard_without_text(search.guard)
+
+
+def refuse_whole_delta(delta: float, objective: str) -> None:
+    """Raises an error for a margin that any loss of right answers keeps.
+
+    Args:
+        delta: `search.delta`, a share of the examples where accuracy is the objective.
+        objective: of the search; "auto" is not decided yet.
+
+    Raises:
+        InputError: says what stands for so many points.
+    """
+    if objective == "accuracy" and delta >= 1:
+        raise InputError(
+            f"search.delta {delta:g}: a share of the examples, and no model is worse by 1 or more; "
+            f"{delta:g} points are search.delta={delta / 100:g}"
+        )
 
 
 def _check_amounts(search: DictConfig) -> None:

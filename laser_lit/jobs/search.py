@@ -16,6 +16,7 @@ from laser_lit.config_search import SearchConfig
 from laser_lit.edits.stack import Stack
 from laser_lit.errors import InputError
 from laser_lit.jobs.calibration import calibrated_content, calibration_of_search
+from laser_lit.jobs.check_search import refuse_whole_delta
 from laser_lit.jobs.compression import compression
 from laser_lit.jobs.laser import ConfiguredStack
 from laser_lit.results.search_record import SearchRecord
@@ -143,26 +144,14 @@ def _driven(loop: Loop, settings: SearchConfig) -> Cell | None:
 
 
 def _objective(settings: SearchConfig, base: pd.DataFrame) -> str:
-    name = _named_objective(settings, base)
-    _refuse_whole_delta(settings, name)
-    return name
-
-
-def _named_objective(settings: SearchConfig, base: pd.DataFrame) -> str:
     has_accuracy = not base["correct"].isna().any()
-    if settings.objective == "auto":
-        return "accuracy" if has_accuracy else "log_loss"
     if settings.objective == "accuracy" and not has_accuracy:
         raise InputError("search.objective=accuracy: text has no right answers; use search.objective=log_loss")
-    return settings.objective
-
-
-def _refuse_whole_delta(settings: SearchConfig, objective: str) -> None:
-    if objective == "accuracy" and settings.delta >= 1:
-        raise InputError(
-            f"search.delta {settings.delta:g}: a share of the examples, and no model is worse by 1 or more; "
-            f"{settings.delta:g} points are search.delta={settings.delta / 100:g}"
-        )
+    if settings.objective != "auto":
+        return settings.objective
+    name = "accuracy" if has_accuracy else "log_loss"
+    refuse_whole_delta(settings.delta, name)
+    return name
 
 
 def _refuse_all_failed(loop: Loop) -> None:

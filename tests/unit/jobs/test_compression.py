@@ -99,6 +99,7 @@ def test_the_entry_comes_back_from_a_record_and_may_be_missing(smallest):
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
+        (["search.delta=2", "search.objective=accuracy"], "search.delta 2: a share of the examples"),
         (["search.delta=0"], r"search\.delta 0\.0: must be above 0"),
         (["search.kinds=[low_rank,prune]"], r"search\.kinds=\['prune'\]: only low_rank and zero save storage"),
         (["search.decomposition=blocks", "search.blocks=4"], "blocks leave no two factors"),

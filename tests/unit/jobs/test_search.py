@@ -8,9 +8,8 @@ import pytest
 from families import FAMILIES
 from searches import ROWS, FakeScorer
 
-from laser_lit.config_search import SearchConfig
 from laser_lit.errors import InputError
-from laser_lit.jobs.search import Found, _refuse_whole_delta, search, shard_done
+from laser_lit.jobs.search import Found, search, shard_done
 from laser_lit.models.matrices import find_matrices
 from laser_lit.results.stats import detectable_gain
 from laser_lit.results.store import ResultsStore
@@ -167,8 +166,7 @@ def test_text_has_no_accuracy_to_be_searched_for(searched):
         searched("search.objective=accuracy", task=task)
 
 
-def test_a_margin_of_every_example_is_refused_where_accuracy_counts():
-    settings = SearchConfig(name="smallest", delta=2.0)
+def test_a_margin_of_every_example_is_refused_where_accuracy_counts(searched):
     with pytest.raises(InputError, match=r"search.delta 2: .*2 points are search.delta=0.02"):
-        _refuse_whole_delta(settings, "accuracy")
-    _refuse_whole_delta(settings, "log_loss")
+        searched("search.delta=2")
+    searched("search.delta=2", "search.rank=[1]", "search.objective=log_loss")
