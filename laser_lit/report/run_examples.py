@@ -11,6 +11,7 @@ from laser_lit.errors import InputError
 from laser_lit.report.examples import examples_payload
 from laser_lit.report.sweep import Row
 from laser_lit.results.predictions import read_predictions
+from laser_lit.results.record import read_record
 
 LIMIT = 400_000
 """Answers (examples times runs) on one page; beyond it the later runs, and then unchanged examples, are left out."""
@@ -38,8 +39,7 @@ def run_examples(runs: Sequence[Path], rows: Sequence[Row], limit: int = LIMIT) 
     for run, row in zip(runs, rows, strict=True):
         table = _tested(run)
         if table is not None:
-            key = tuple(pd.util.hash_pandas_object(table[[*_present(table)]].astype(str), index=False).tolist())
-            alike.setdefault(key, []).append((row, table))
+            alike.setdefault(_examples(run, table), []).append((row, table))
     largest = max(alike.values(), key=len, default=[])
     if len(largest) < 2:
         return None
@@ -59,8 +59,13 @@ def _tested(run: Path) -> pd.DataFrame | None:
     return None if table.empty else table.sort_values("id", kind="stable").reset_index(drop=True)
 
 
-def _present(table: pd.DataFrame) -> list[str]:
-    return [name for name in ("id", "prompt", "answer") if name in table.columns]
+def _examples(run: Path, table: pd.DataFrame) -> tuple[Any, ...]:
+    """Returns what tells the examples of a run from those of others; windows of a text go by what text it is."""
+    asked = "prompt" in table.columns and table["prompt"].notna().any()
+    names = ("id", "prompt", "answer") if asked else ("id", "group", "base_n_tokens")
+    shown = table[[name for name in names if name in table.columns]].astype(str)
+    text = None if asked else read_record(run).data.get("revision")
+    return text, *pd.util.hash_pandas_object(shown, index=False).tolist()
 
 
 def _beside(shown: Sequence[tuple[Row, pd.DataFrame]]) -> tuple[Mapping[str, str], pd.DataFrame]:

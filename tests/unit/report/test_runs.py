@@ -72,6 +72,29 @@ def test_bases_of_a_text_are_told_apart_by_their_log_loss(
     assert [variant["key"] for variant in payload["variants"]] == keys
 
 
+@pytest.mark.parametrize(
+    ("changed", "shown"),
+    [
+        ({}, True),
+        ({"revision": "of another book"}, False),
+        ({"group": "block 0"}, False),
+        ({"base_n_tokens": 2}, False),
+    ],
+)
+def test_windows_are_the_same_where_the_text_is(
+    record: Record, predictions: pd.DataFrame, tmp_path: Path, changed: dict[str, object], shown: bool
+):
+    found = runs(tmp_path, record, [0.01, 0.02])
+    columns = dict(changed)
+    for run, revision in zip(found, ("of a book", columns.pop("revision", "of a book")), strict=True):
+        typed = {"data": {"path": str(run)}}
+        dataclasses.replace(record, data={**record.data, "revision": revision}, config=typed).save(run / "result.json")
+    text = predictions.assign(prompt=None, answer=None)
+    write_predictions(text, found[0] / "predictions.parquet")
+    write_predictions(text.assign(**columns), found[1] / "predictions.parquet")
+    assert (run_examples(found, sweep_rows(tmp_path, found)) is not None) == shown
+
+
 def test_nothing_is_compared_where_no_two_runs_have_the_same(record: Record, predictions: pd.DataFrame, tmp_path: Path):
     found = runs(tmp_path, record, [0.01, 0.02])
     write_predictions(predictions, found[0] / "predictions.parquet")
