@@ -11,9 +11,8 @@ from laser_lit.edits.stack import Stack
 from laser_lit.jobs.log import Written
 from laser_lit.jobs.scores import Scores
 from laser_lit.report.html import write_report
-from laser_lit.report.sections.every import asked_paragraphs
 from laser_lit.report.tables import render_result
-from laser_lit.report.terminal import paragraph, result_console
+from laser_lit.report.terminal import result_console
 from laser_lit.results.cells import FILE as CELLS
 from laser_lit.results.cells import write_cells
 from laser_lit.results.predictions import predictions_table, write_predictions
@@ -56,16 +55,8 @@ def write_results(
     write_predictions(predictions, folder / "predictions.parquet")
     record.save(folder / "result.json")
     write_report(folder, record, predictions)
-    _print(record, predictions, folder, cells)
+    result_console().print(render_result(record, folder, cells, predictions))  # before W&B, which may be slow
     return Written(record, predictions, manifest, cells)
-
-
-def _print(record: Record, predictions: pd.DataFrame, folder: Path, cells: pd.DataFrame | None) -> None:
-    """Prints the result, before W&B, which may be slow."""
-    console = result_console()
-    for text in asked_paragraphs(record, predictions):
-        console.print(paragraph(text, ""))
-    console.print(render_result(record, folder, cells))
 
 
 def save_stack(folder: Path, record: Record, stack: Stack, edits: Sequence[AppliedEdit]) -> Path:

@@ -12,10 +12,11 @@ from laser_lit.report.compare_page import redraw_compare
 from laser_lit.report.compare_table import render_compare
 from laser_lit.report.html import redraw
 from laser_lit.report.parameters import parameters_section
-from laser_lit.report.sweep import find_runs, render_sweep, sweep_rows, unfinished
+from laser_lit.report.sweep import find_runs, holders, render_sweep, sweep_rows, unfinished
 from laser_lit.report.sweep_page import write_sweep
 from laser_lit.report.tables import render_result
 from laser_lit.results.cells import read_cells
+from laser_lit.results.predictions import read_predictions
 from laser_lit.results.record import FILE, read_record
 from laser_lit.results.side_by_side import FILE as COMPARE
 from laser_lit.results.side_by_side import read_side_by_side
@@ -48,11 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     for folder in options.folders:
         try:
-            path = _on_wandb(folder, options) if options.wandb else _page(folder, console, options.table)
+            places: Sequence[Path | str]
+            places = [_on_wandb(folder, options)] if options.wandb else _pages(folder, console, options.table)
         except InputError as error:
             Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
             return 1
-        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+        for place in places:
+            console.print(str(place), markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
@@ -63,13 +66,16 @@ def _on_wandb(folder: Path, options: argparse.Namespace) -> str:
     return publish_report(folder, options.entity, options.project)
 
 
-def _page(folder: Path, console: Console, with_table: bool) -> Path:
-    """Returns the page of whatever a folder holds, drawn again."""
+def _pages(folder: Path, console: Console, with_table: bool) -> Sequence[Path | str]:
+    """Returns the pages of whatever a folder holds, drawn again: of prompts side by side one a run."""
     if (folder / FILE).is_file():
-        return _one(folder, console, with_table)
+        return [_one(folder, console, with_table)]
     if (folder / COMPARE).is_file():
-        return _prompts(folder, console, with_table)
-    return _several(folder, console)
+        return [_prompts(folder, console, with_table)]
+    prompts = holders(folder, COMPARE)
+    if prompts and not holders(folder, FILE):
+        return [_prompts(run, console, with_table) for run in prompts]
+    return [_several(folder, console)]
 
 
 def _one(folder: Path, console: Console, with_table: bool) -> Path:
@@ -77,7 +83,8 @@ def _one(folder: Path, console: Console, with_table: bool) -> Path:
     path = redraw(folder)
     if with_table:
         record = read_record(folder)
-        console.print(render_result(record, folder, read_cells(folder) if record.search else None))
+        cells = read_cells(folder) if record.search else None
+        console.print(render_result(record, folder, cells, read_predictions(folder)))
     return path
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from laser_lit.report.findings import headline, notices, opened, remedies, split_gain
 from laser_lit.report.reft import answered, comparisons, reft_rows, rows_title
 from laser_lit.report.search_table import search_tables
+from laser_lit.report.sections.every import asked_paragraphs
 from laser_lit.report.sections.mechanism import mechanism_sentence
 from laser_lit.report.terminal import add_row, paragraph, plain_table
 from laser_lit.report.wording import Change, amount, changes, matrix_name, value
@@ -20,13 +21,19 @@ from laser_lit.results.record import AppliedEdit, Record
 SHOWN_EDITS = 12
 
 
-def render_result(record: Record, folder: Path | None = None, cells: pd.DataFrame | None = None) -> RenderableType:
-    """Returns the result for a rich console, from the record alone; it fits 80 columns.
+def render_result(
+    record: Record,
+    folder: Path | None = None,
+    cells: pd.DataFrame | None = None,
+    predictions: pd.DataFrame | None = None,
+) -> RenderableType:
+    """Returns the result for a rich console; it fits 80 columns.
 
     Args:
         record: of the run.
         folder: the run folder, to say where the files are.
         cells: as from `read_cells`, for the map of a search.
+        predictions: as from `predictions_table`, for what the analyses found that were asked for.
     """
     tables = [
         edits_table(record.edits),
@@ -37,6 +44,8 @@ def render_result(record: Record, folder: Path | None = None, cells: pd.DataFram
         _remedies(record),
     ]
     parts: list[RenderableType] = [Text(""), Padding(_title(record), (0, 2)), Text("")]
+    asked = [] if predictions is None else asked_paragraphs(record, predictions)
+    parts += [paragraph(text, "") for text in asked] + [Text("")] * bool(asked)
     for table in tables:
         parts += [] if table is None else [Padding(table, (0, 0, 0, 1)), Text("")]
     parts += [paragraph(headline(record), "bold")]

@@ -7,6 +7,7 @@ import pytest
 from checkpoints import data_arguments, save_checkpoint, save_data
 
 from laser_lit.errors import InputError
+from laser_lit.report.__main__ import main as report
 from laser_lit.tasks.language import LanguageTask
 
 EDIT = ("laser=single", "laser.layer=1", "laser.matrix=fc_in", "laser.rank=3")
@@ -37,6 +38,26 @@ def test_predictions_have_the_frequency_of_each_fact(evaluate, about):
     record = json.loads((run.folder / "result.json").read_text())
     assert record["analyses"]["frequency"]["read"] == 4
     assert "Which examples" in (run.folder / "report.html").read_text()
+
+
+def test_what_was_asked_for_is_on_the_terminal_and_again_with_table(evaluate, about, capsys):
+    storage = ("analysis.storage=[0.5]", "data.subject=about")
+    folder = evaluate(*about, *EDIT, *storage).folder
+    finished = words_of(capsys.readouterr().out)
+    report([str(folder), "--table"])
+    again = words_of(capsys.readouterr().out)
+    for said in ("A fact's frequency is the number of documents, of 4 in", "On test, with part of the"):
+        assert finished.count(said) == again.count(said) == 1
+    unasked = evaluate(*about[:-2], "controls=false", *EDIT).folder
+    report([str(unasked), "--table"])
+    out = words_of(capsys.readouterr().out)
+    assert "Gain of LASER over the base" in out
+    assert "A fact's frequency" not in out
+    assert "with part of the" not in out
+
+
+def words_of(printed):
+    return " ".join(printed.split())
 
 
 @pytest.mark.parametrize(

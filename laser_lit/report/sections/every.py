@@ -1,6 +1,7 @@
 """Every section that a run has something to show for, in the order of the page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -16,7 +17,9 @@ from laser_lit.report.sections.spectra import spectra_section
 from laser_lit.report.sections.storage import storage_section
 from laser_lit.results.record import Record
 
-SECTIONS: tuple[Callable[[Record, pd.DataFrame], Section | None], ...] = (
+Make = Callable[[Record, pd.DataFrame], Section | None]
+
+SECTIONS: tuple[Make, ...] = (
     mechanism_section,
     components_section,
     frequency_section,
@@ -30,10 +33,6 @@ SECTIONS: tuple[Callable[[Record, pd.DataFrame], Section | None], ...] = (
 """Each makes its section from record and predictions, or None where they hold nothing of the kind."""
 
 
-ASKED = ("components", "storage", "general-text")
-"""Sections of analyses that are made only where they are asked for, so that the terminal says what came out."""
-
-
 def sections(record: Record, predictions: pd.DataFrame) -> list[Section]:
     """Returns the sections.
 
@@ -41,8 +40,7 @@ def sections(record: Record, predictions: pd.DataFrame) -> list[Section]:
         record: of the run.
         predictions: as from `predictions_table`.
     """
-    found = [make(record, predictions) for make in SECTIONS]
-    return [section for section in found if section is not None]
+    return _made(SECTIONS, record, predictions)
 
 
 def asked_paragraphs(record: Record, predictions: pd.DataFrame) -> list[str]:
@@ -52,4 +50,22 @@ def asked_paragraphs(record: Record, predictions: pd.DataFrame) -> list[str]:
         record: of the run.
         predictions: as from `predictions_table`.
     """
-    return [text for section in sections(record, predictions) if section.name in ASKED for text in section.paragraphs]
+    made = _made(_asked(record.config.get("analysis") or {}), record, predictions)
+    return [text for section in made for text in section.paragraphs]
+
+
+def _asked(analysis: Mapping[str, Any]) -> list[Make]:
+    corpus, text = analysis.get("corpus") or {}, analysis.get("text") or {}
+    settings: dict[Make, Any] = {
+        components_section: analysis.get("components"),
+        frequency_section: corpus.get("path") or corpus.get("id"),
+        composition_section: analysis.get("path"),
+        storage_section: analysis.get("storage"),
+        general_text_section: text.get("data"),
+    }
+    return [make for make, setting in settings.items() if setting]
+
+
+def _made(makes: Sequence[Make], record: Record, predictions: pd.DataFrame) -> list[Section]:
+    found = [make(record, predictions) for make in makes]
+    return [section for section in found if section is not None]

@@ -133,11 +133,32 @@ def test_every_section_is_on_the_page_once(tested, reworded):
     assert len(set(names)) == len(names)
 
 
-def test_the_terminal_gets_the_words_of_what_was_asked_for(tested, reworded, monkeypatch):
-    assert asked_paragraphs(tested, reworded) == []
-    asked = Section("storage", "Pruning", ("first", "second"))
-    monkeypatch.setattr(every, "SECTIONS", (*every.SECTIONS, lambda record, predictions: asked))
-    assert asked_paragraphs(tested, reworded) == ["first", "second"]
+@pytest.mark.parametrize(
+    ("analysis", "name"),
+    [
+        ({"components": [0.5]}, "components"),
+        ({"storage": [0.1]}, "storage"),
+        ({"path": True}, "composition"),
+        ({"corpus": {"path": "book.txt", "id": None}}, "frequency"),
+        ({"corpus": {"path": None, "id": "a/b"}}, "frequency"),
+        ({"text": {"data": "text"}}, "general_text"),
+    ],
+)
+def test_the_terminal_gets_the_words_of_what_was_asked_for_and_no_other_section_is_made(
+    tested, reworded, monkeypatch, analysis, name
+):
+    for other in ("components", "storage", "composition", "frequency", "general_text"):
+        monkeypatch.setattr(every, f"{other}_section", lambda *args: pytest.fail("made"))
+    corpus = {"path": None, "id": None}
+    empty = {"components": [], "storage": [], "path": None, "corpus": corpus, "text": {"data": None}}
+    for config in ({}, {"analysis": empty}):
+        assert asked_paragraphs(dataclasses.replace(tested, config=config), reworded) == []
+    asked = dataclasses.replace(tested, config={"analysis": empty | analysis})
+    section = Section(name, "Title", ("first", "second"))
+    monkeypatch.setattr(every, f"{name}_section", lambda *args: section)
+    assert asked_paragraphs(asked, reworded) == ["first", "second"]
+    monkeypatch.setattr(every, f"{name}_section", lambda *args: None)
+    assert asked_paragraphs(asked, reworded) == []
 
 
 def test_tables_are_rectangles(tested, reworded):
