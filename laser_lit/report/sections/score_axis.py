@@ -1,7 +1,8 @@
-"""Which score a section shows: the accuracy, or of text the log loss."""
+"""Which score a section shows: the accuracy, or of text, and where a search went by it, the log loss."""
 
 from dataclasses import dataclass
 
+from laser_lit.report.search import in_points
 from laser_lit.report.wording import interval, p_value, signed, value
 from laser_lit.results.compare import Gain
 from laser_lit.results.record import Record
@@ -20,12 +21,12 @@ class ScoreAxis:
 
     @classmethod
     def of(cls, record: Record) -> "ScoreAxis":
-        """Returns the score that the record reports.
+        """Returns the score of the gain that counts.
 
         Args:
             record: of the run.
         """
-        return cls(record.test.base.get("accuracy") is not None)
+        return cls(in_points(record))
 
     @property
     def title(self) -> str:

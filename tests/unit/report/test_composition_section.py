@@ -53,10 +53,18 @@ def test_each_step_is_judged_against_the_one_before(built, record, predictions):
 
 
 def test_text_is_judged_by_its_log_loss(built, predictions):
-    text = replace(built, test=replace(built.test, base={**built.test.base, "accuracy": None}))
-    section = composition_section(text, predictions)
+    none = replace(built.test.gain, accuracy=None)
+    test = replace(built.test, base={**built.test.base, "accuracy": None}, gain=none)
+    section = composition_section(replace(built, test=test), predictions)
     assert section.tables[0].rows[0][2:4] == ("1.500", "+0.500 (+0.400 to +0.600)")
     assert section.figures[0].data[1]["y"] == [0.0, 0.5, 0.5, 0.5]
+
+
+def test_a_search_by_log_loss_is_judged_by_it_too(built, searched, predictions):
+    own = replace(built, search=replace(searched.search, objective="log_loss"))
+    section = composition_section(own, predictions)
+    assert section.tables[0].columns[2] == "validation: log loss"
+    assert "+0.500 nats" in section.paragraphs[0]
 
 
 def test_it_comes_back_with_the_record(built):

@@ -64,10 +64,19 @@ def test_both_curves_the_base_and_the_runs_own_edits(compared, predictions):
 
 
 def test_text_is_judged_by_its_log_loss(compared, predictions):
-    text = replace(compared, test=replace(compared.test, base={**compared.test.base, "accuracy": None}))
-    section = storage_section(text, predictions)
+    none = replace(compared.test.gain, accuracy=None)
+    test = replace(compared.test, base={**compared.test.base, "accuracy": None}, gain=none)
+    section = storage_section(replace(compared, test=test), predictions)
     assert section.figures[0].data[0]["y"] == [1.5, 1.5, 1.5]
     assert section.paragraphs[0].endswith("the low rank does better at 2.0 %, 9.8 %, 46.9 %.")
+
+
+def test_a_search_by_log_loss_is_judged_by_it_too(compared, searched, predictions):
+    own = replace(compared, search=replace(searched.search, objective="log_loss"))
+    section = storage_section(own, predictions)
+    assert section.figures[0].data[0]["y"] == [1.5, 1.5, 1.5]
+    assert section.tables[0].rows[0][-1] == "+0.500 (+0.400 to +0.600)"
+    assert storage_section(replace(compared, search=searched.search), predictions).figures[0].data[0]["y"][0] == 83
 
 
 def test_it_comes_back_with_the_record(compared):
