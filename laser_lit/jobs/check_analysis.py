@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from laser_lit.config_analysis import CorpusConfig, TextConfig
 from laser_lit.data.documents import check_corpus, is_named
 from laser_lit.errors import InputError
+from laser_lit.jobs.typed import typed_overrides
 
 
 def check_analysis(config: DictConfig) -> None:
@@ -37,6 +38,23 @@ def check_analysis(config: DictConfig) -> None:
         if not 0 < share <= 1:
             raise InputError(f"analysis.storage {share}: each must lie in (0, 1], as a share of the matrices' numbers")
     _check_text(analysis.text)
+
+
+def refuse_analyses(config: DictConfig) -> None:
+    """Raises an error for an analysis that was typed for a task that makes none.
+
+    Args:
+        config: the whole evaluation config.
+
+    Raises:
+        InputError: says what was typed, and which task analyses.
+    """
+    typed = typed_overrides("analysis")
+    if typed:
+        raise InputError(
+            f"{', '.join(typed)} with task={config.task.name}, which makes no analyses: leave it out, or take "
+            "task=language"
+        )
 
 
 def _check_searched(config: DictConfig) -> None:

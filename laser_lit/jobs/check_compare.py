@@ -1,12 +1,13 @@
 """What can be said against `task=compare` before anything is loaded."""
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from laser_lit.config import EvaluateConfig
 from laser_lit.errors import InputError
 from laser_lit.jobs.check_adapter import check_adapter
+from laser_lit.jobs.check_analysis import refuse_analyses
 from laser_lit.jobs.checks import check_job, check_model
+from laser_lit.jobs.typed import typed_overrides
 from laser_lit.lit.trainer import make_trainer
 
 SCORED = {
@@ -63,21 +64,10 @@ def _refuse_others(config: DictConfig) -> None:
     for name, why in SCORED.items():
         if config[name] != getattr(EvaluateConfig, name):
             raise InputError(f"{name}={config[name]} counts for nothing with task=compare: {why}; leave it out")
-    analyses = [text for text in _typed() if text.startswith("analysis")]
-    if analyses:
-        raise InputError(
-            f"{', '.join(analyses)} with task=compare: an analysis needs answers that are scored; leave it out"
-        )
-    typed = [text for text in _typed() if text.startswith("data.") and not text.startswith("data.world.")]
+    refuse_analyses(config)
+    typed = [text for text in typed_overrides("data.") if not text.startswith("data.world.")]
     if typed:
         raise InputError(
             f"{', '.join(typed)} with task=compare: it asks the prompts of compare.prompts=[…] or compare.file=FILE "
             "and reads no data set; leave it out"
         )
-
-
-def _typed() -> list[str]:
-    """Returns what the user typed, a field=value each."""
-    if not HydraConfig.initialized():
-        return []
-    return [str(override).lstrip("+~") for override in HydraConfig.get().overrides.task]

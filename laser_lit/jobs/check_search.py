@@ -3,13 +3,13 @@
 import math
 from dataclasses import fields
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from laser_lit.config_laser import LaserConfig
 from laser_lit.config_search import GuardConfig, SearchConfig
 from laser_lit.edits.edit import Edit
 from laser_lit.errors import InputError, unknown_name
+from laser_lit.jobs.typed import typed_overrides
 from laser_lit.linalg.rules import RULES, rule_named
 from laser_lit.search.drivers import BY_ONE_RULE, DRIVERS, SHARDED
 from laser_lit.search.objective import OBJECTIVES
@@ -39,7 +39,7 @@ def check_search(config: DictConfig, processes: int) -> None:
         return
     if search.name not in DRIVERS:
         raise unknown_name("search", search.name, ("none", "auto", *DRIVERS))
-    if search.shards == 1 and any(text.startswith("search.shard=") for text in _typed()):
+    if search.shards == 1 and typed_overrides("search.shard="):
         raise InputError(f"search.shard={search.shard} without search.shards: say into how many parts, search.shards=4")
     _check_values(search)
     if search.shards > 1 and search.name not in (*SHARDED, "collect"):
@@ -53,7 +53,7 @@ def check_search(config: DictConfig, processes: int) -> None:
             "-m search.shard=0,1 search.shards=2 and a launcher, one device a job (docs/scaling.md)"
         )
     idle = ("laser=", "laser.") if search.decomposition != "whitened" else ("laser=", *_NOT_CALIBRATION)
-    typed = [text for text in _typed() if text.startswith(idle)]
+    typed = typed_overrides(*idle)
     if typed:
         raise InputError(f"search={search.name} chooses the edits, so {', '.join(typed)} would count for nothing")
 
@@ -160,16 +160,9 @@ def _check_smallest(search: DictConfig) -> None:
 def _refuse_guard_without_text(guard: DictConfig) -> None:
     defaults = OmegaConf.structured(GuardConfig)
     typed = [f"search.guard.{key}={guard[key]}" for key in defaults if key != "data" and guard[key] != defaults[key]]
-    typed = typed or [text for text in _typed() if text.startswith("search.guard.") and not text.endswith("=null")]
+    typed = typed or [text for text in typed_overrides("search.guard.") if not text.endswith("=null")]
     if guard.data is None and typed:
         raise InputError(
             f"{', '.join(typed)} would count for nothing: say what text guards, as in search.guard.data=text "
             "search.guard.path=book.txt"
         )
-
-
-def _typed() -> list[str]:
-    """Returns what the user typed, a field=value each."""
-    if not HydraConfig.initialized():
-        return []
-    return [str(override).lstrip("+~") for override in HydraConfig.get().overrides.task]

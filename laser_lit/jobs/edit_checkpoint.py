@@ -14,6 +14,7 @@ from laser_lit.export.stream import EditedCheckpoint, edit_checkpoint, peak_memo
 from laser_lit.export.wording import in_words, megabytes
 from laser_lit.jobs.built_in import ensure_built_in
 from laser_lit.jobs.check_adapter import check_adapter
+from laser_lit.jobs.check_analysis import refuse_analyses
 from laser_lit.jobs.checks import check_model
 from laser_lit.jobs.evaluate import recorded
 from laser_lit.jobs.export import check_target, origin_of
@@ -51,6 +52,7 @@ def run(config: DictConfig) -> float:
 
 
 def _check(config: DictConfig) -> None:
+    refuse_analyses(config)
     check_model(config)
     check_adapter(config)
     export = config.export

@@ -22,6 +22,7 @@ from laser_lit.errors import InputError
 from laser_lit.export.write import export_model
 from laser_lit.files import write_text_atomic
 from laser_lit.jobs.calibration import calibrated
+from laser_lit.jobs.check_analysis import refuse_analyses
 from laser_lit.jobs.checks import check_evaluation
 from laser_lit.jobs.harness import HarnessResults, run_harness
 from laser_lit.jobs.laser import ConfiguredStack, configured_stack
@@ -80,6 +81,7 @@ def run(config: DictConfig) -> float:
 
 
 def _check(config: DictConfig) -> None:
+    refuse_analyses(config)
     check_evaluation(config)
     if config.data.name != "lm_eval":
         raise InputError(

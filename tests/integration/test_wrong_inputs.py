@@ -184,6 +184,8 @@ MIXTURES = {
     "model=local model.path=PATH data=jsonl": ("data.prompt",),
     "model=gptj": ("counterfact", "data.path=FILE"),
     "data.world.noise=1.5 laser=none": ("data.world.noise 1.5", "[0, 1)"),
+    "task=lm_eval analysis=components": ("analysis=components with task=lm_eval", "task=language"),
+    "task=edit_checkpoint analysis.storage=[0.5]": ("analysis.storage=[0.5] with task=edit_checkpoint",),
     "model.facts.width=63 laser=none": ("model.facts.width 63", "multiple"),
 }
 
