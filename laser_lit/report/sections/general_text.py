@@ -56,7 +56,10 @@ def _rows(text: GeneralText) -> tuple[tuple[str, ...], ...]:
             *("log perplexity, nats", "", "", signed(text.change, False)),
             interval(text.change_ci95, False),
         ),
-        ("mean token KL(base‖edited), nats", "", "", value(text.kl, False), f"at most {value(text.kl_bound, False)}"),
+        (
+            *("mean token KL(base‖edited), nats", "", "", value(text.kl, False)),
+            f"one-sided: at most {value(text.kl_bound, False)}",
+        ),
         ("99th percentile of token KL", "", "", value(text.kl_p99, False), ""),
         ("another first choice", "", "", value(text.moved, True), f"{value(low, True)} to {value(high, True)}"),
     )

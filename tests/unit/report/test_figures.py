@@ -101,7 +101,7 @@ def test_the_map_shows_the_other_metric_too(figures: dict[str, Figure], cells: p
     best = cells[(cells["layer"] == 2) & (cells["matrix"] == "fc_in")]["gain_log_loss"].max()
     assert np.nansum([clear[4, 2], grey[4, 2]]) == pytest.approx(best, abs=1e-3)
     assert (~np.isnan(clear)).sum() < (~np.isnan(np.array(figure.data[0]["z"], dtype=float))).sum()  # by its own p
-    assert figure.data[3]["colorbar"]["title"]["text"].strip("<br> ") == "nats"
+    assert figure.data[3]["colorbar"]["title"]["text"].removesuffix("<br> ") == "nats"
 
 
 def test_the_pointer_says_both_gains_with_their_intervals(figures: dict[str, Figure]):

@@ -35,6 +35,6 @@ def test_the_table_and_the_record(record, predictions):
     (table,) = section.tables
     assert {len(row) for row in table.rows} == {len(table.columns)}
     assert table.rows[0][1:3] == ("12.5 (11.9 to 13.2)", "14.2 (13.6 to 15.0)")
-    assert table.rows[2] == ("mean token KL(base‖edited), nats", "", "", "0.140", "at most 0.151")
+    assert table.rows[2] == ("mean token KL(base‖edited), nats", "", "", "0.140", "one-sided: at most 0.151")
     assert table.rows[4][3:] == ("21.0 %", "20.0 % to 22.0 %")
     assert record_from_dict(made.to_dict()).analyses == made.analyses
