@@ -49,13 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     for folder in options.folders:
         try:
-            places: Sequence[Path | str]
-            places = [_on_wandb(folder, options)] if options.wandb else _pages(folder, console, options.table)
+            drawn = [_on_wandb(folder, options)] if options.wandb else _pages(folder, console, options.table)
         except InputError as error:
             Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
             return 1
-        for place in places:
-            console.print(str(place), markup=False, highlight=False, soft_wrap=True)
+        for place in drawn:
+            console.print(place, markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
@@ -66,16 +65,14 @@ def _on_wandb(folder: Path, options: argparse.Namespace) -> str:
     return publish_report(folder, options.entity, options.project)
 
 
-def _pages(folder: Path, console: Console, with_table: bool) -> Sequence[Path | str]:
-    """Returns the pages of whatever a folder holds, drawn again: of prompts side by side one a run."""
+def _pages(folder: Path, console: Console, with_table: bool) -> list[str]:
+    """Returns where the pages of whatever a folder holds are, drawn again: of prompts side by side one a run."""
     if (folder / FILE).is_file():
-        return [_one(folder, console, with_table)]
-    if (folder / COMPARE).is_file():
-        return [_prompts(folder, console, with_table)]
-    prompts = holders(folder, COMPARE)
-    if prompts and not holders(folder, FILE):
-        return [_prompts(run, console, with_table) for run in prompts]
-    return [_several(folder, console)]
+        return [str(_one(folder, console, with_table))]
+    prompts = [folder] if (folder / COMPARE).is_file() else holders(folder, COMPARE)
+    if folder in prompts or (prompts and not holders(folder, FILE)):
+        return [str(_prompts(run, console, with_table)) for run in prompts]
+    return [str(_several(folder, console))]
 
 
 def _one(folder: Path, console: Console, with_table: bool) -> Path:

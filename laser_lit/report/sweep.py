@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.console import Group, RenderableType
@@ -25,7 +26,8 @@ from laser_lit.results import side_by_side
 from laser_lit.results.record import Record, read_record
 from laser_lit.results.stats import holm
 
-_FINISHED = (records.FILE, side_by_side.FILE)
+_OTHERS = ("compare", "edit_checkpoint", "lm_eval", "scan")
+"""Tasks of evaluate.py that leave no result.json; trainings leave none either, and have no search in their config."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,24 @@ def find_runs(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}: give the folder of a finished run, or of several")
-    found = [file.parent for file in folder.rglob(records.FILE) if not _hidden(file.relative_to(folder))]
+    found = holders(folder, records.FILE)
     if not found:
         raise InputError(
-            f"no {records.FILE} at or below {folder}: give the folder of a finished run, or of several "
-            "(a job that did a shard of a search leaves none: search=collect chooses among what the shards have scored)"
+            f"no {records.FILE} or {side_by_side.FILE} at or below {folder}: give the folder of a finished run, or of "
+            "several (a job that did a shard of a search leaves none: search=collect chooses among what the shards "
+            "have scored)"
         )
+    return found
+
+
+def holders(folder: Path, name: str) -> list[Path]:
+    """Returns the folders at or below one that hold a file, in the order of their numbers and names.
+
+    Args:
+        folder: where to look; hidden folders below it are left out.
+        name: of the file, or of a folder.
+    """
+    found = [file.parent for file in folder.rglob(name) if not _hidden(file.parent.relative_to(folder))]
     return sorted(found, key=lambda path: _natural(path.relative_to(folder)))
 
 
@@ -95,14 +109,19 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
 
 
 def unfinished(folder: Path) -> list[str]:
-    """Returns the folders of jobs that left no record, by name; prompts side by side are one too.
+    """Returns the folders of evaluations that left no record, by name, as far as Hydra has kept what they were.
 
     Args:
         folder: of the multirun, or of several.
     """
-    jobs = [path.parent for path in folder.rglob(".hydra") if path.parent != folder]
-    left = [job.relative_to(folder) for job in jobs if not any((job / name).is_file() for name in _FINISHED)]
-    return [str(path) for path in sorted(left, key=_natural)]
+    jobs = [job for job in holders(folder, ".hydra") if job != folder and _leaves_record(job)]
+    return [str(job.relative_to(folder)) for job in jobs if not (job / records.FILE).is_file()]
+
+
+def _leaves_record(job: Path) -> bool:
+    config = _kept(job, "config.yaml")
+    task = config.get("task") if isinstance(config, dict) and "search" in config else None
+    return isinstance(task, dict) and task.get("name") not in _OTHERS
 
 
 def sweep_rows(folder: Path, runs: Sequence[Path]) -> list[Row]:
@@ -147,14 +166,19 @@ def varied(runs: Sequence[Path]) -> list[str]:
 
 def _overrides(run: Path) -> list[str] | None:
     """Returns what was typed for a run, but for where its files go; None where that cannot be read."""
-    try:
-        found = yaml.safe_load((run / ".hydra" / "overrides.yaml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return None
+    found = _kept(run, "overrides.yaml")
     if not isinstance(found, list):
         return None
     typed = [str(override) for override in found]
     return [override for override in typed if not override.lstrip("+~").startswith("paths.")]
+
+
+def _kept(run: Path, name: str) -> Any:
+    """Returns what Hydra has kept of a run in a file; None where that cannot be read."""
+    try:
+        return yaml.safe_load((run / ".hydra" / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
 
 
 def _axis(found: Sequence[Record]) -> list[Strip | None]:

@@ -137,6 +137,19 @@ def test_a_page_is_drawn_again(record: SideBySide, tmp_path: Path, capsys: pytes
     assert "lacks the entry 'schema'" in capsys.readouterr().err
 
 
+def test_pages_of_a_multirun_are_drawn_again_one_by_one(
+    record: SideBySide, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("0", "10", "2", ".trash"):
+        record.save(tmp_path / name / FILE)
+    assert main([str(tmp_path)]) == 0
+    pages = [tmp_path / name / "report.html" for name in ("0", "2", "10")]
+    assert capsys.readouterr().out.split() == [str(page) for page in pages]
+    assert {page.read_text() for page in pages} == {render_compare_page(record)}
+    assert not (tmp_path / "report.html").exists()
+    assert not (tmp_path / ".trash" / "report.html").exists()
+
+
 def test_a_row_a_prompt_on_wandb(record: SideBySide) -> None:
     class Run:
         def __init__(self) -> None:

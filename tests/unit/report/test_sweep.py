@@ -13,7 +13,6 @@ from laser_lit.errors import InputError
 from laser_lit.report.__main__ import main
 from laser_lit.report.sweep import find_runs, render_sweep, summary, sweep_rows, unfinished
 from laser_lit.report.sweep_page import write_sweep
-from laser_lit.results import side_by_side
 from laser_lit.results.predictions import write_predictions
 from laser_lit.results.record import Record, read_record
 
@@ -23,15 +22,20 @@ def with_p(record: Record, p: float, **more: object) -> Record:
     return dataclasses.replace(record, test=dataclasses.replace(record.test, gain=gain), **more)
 
 
+def configured(run: Path, config: object) -> None:
+    (run / ".hydra").mkdir(parents=True)
+    (run / ".hydra" / "config.yaml").write_text(yaml.safe_dump(config))
+
+
 @pytest.fixture
 def folder(record: Record, in_vain: Record, tmp_path: Path) -> Path:
-    """A multirun of five jobs, of which one searched in vain and one did not finish."""
+    """A multirun of five evaluations, of which one searched in vain and one did not finish."""
     ps = {"0": 0.01, "2": 0.04, "10": 0.03}
     for name, p in ps.items():
         (tmp_path / name).mkdir()
         with_p(record, p, test_opened=int(name) + 1).save(tmp_path / name / "result.json")
     for name in ("1", "3"):
-        (tmp_path / name / ".hydra").mkdir(parents=True)
+        configured(tmp_path / name, {"task": {"name": "language"}, "search": {}})
     in_vain.save(tmp_path / "3" / "result.json")
     (tmp_path / "0" / "report.html").write_text("")
     (tmp_path / ".trash").mkdir()
@@ -51,13 +55,20 @@ def test_runs_come_in_the_order_of_their_numbers(folder: Path):
     assert [row.opened for row in rows] == ["1", "3", "3", "11"]
     assert [row.page for row in rows] == [True, False, False, False]
     assert unfinished(folder) == ["1"]
-    (folder / "1" / side_by_side.FILE).write_text("{}")
-    try:
-        assert unfinished(folder) == []  # prompts side by side leave another file
-    finally:
-        (folder / "1" / side_by_side.FILE).unlink()
     with pytest.raises(InputError, match=r"there is no folder .*nowhere"):
         find_runs(folder / "nowhere")
+
+
+def test_only_what_leaves_a_record_can_have_left_none(folder: Path):
+    for task in ("scan", "compare", "edit_checkpoint", "lm_eval"):
+        configured(folder / task, {"task": {"name": task}, "search": {}})
+    configured(folder / "training", {"task": {"name": "reft"}})
+    configured(folder / ".kept" / "4", {"task": {"name": "language"}, "search": {}})
+    configured(folder / "damaged", "no config")
+    configured(folder / "another program", {"task": "language", "search": {}})
+    (folder / "mine" / ".hydra").mkdir(parents=True)
+    configured(folder / "12" / "0", {"task": {"name": "my_task"}, "search": {}})
+    assert unfinished(folder) == ["1", "12/0"]
 
 
 def test_p_is_adjusted_for_the_tests_that_were_made(folder: Path):
@@ -181,7 +192,7 @@ def test_the_command_takes_one_run_or_several(
 
 
 def test_a_folder_without_runs_and_runs_without_edits(in_vain: Record, tmp_path: Path):
-    with pytest.raises(InputError, match=r"no result\.json at or below"):
+    with pytest.raises(InputError, match=r"no result\.json or compare\.json at or below"):
         find_runs(tmp_path)
     in_vain.save(tmp_path / "a" / "result.json")
     rows = sweep_rows(tmp_path, find_runs(tmp_path))
