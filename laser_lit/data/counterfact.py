@@ -35,7 +35,7 @@ def load(config: DataConfig) -> ExampleSet:
 def _of_row(row: Row) -> Iterator[Example]:
     if row.has("attribute"):
         key = str(row.values.get("known_id", row.key))
-        subject = row.values.get("subject")
+        subject = row.text("subject") if row.has("subject") else None
         yield _example(key, key, row.text("prompt"), row.text("attribute"), None, row, subject)
         return
     key = str(row.values.get("case_id", row.key))

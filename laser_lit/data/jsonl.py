@@ -53,7 +53,7 @@ def _example(row: Row, config: DataConfig, masks: int) -> Example:
         choices=choices,
         aliases=tuple(aliases),
         masked_prompt=masked(prompt, masks) if config.masked_prompt is None else fill(config.masked_prompt, row),
-        subject=_scalar(row, config.subject) if config.subject else None,
+        subject=_subject(row, config.subject) if config.subject else None,
     )
 
 
@@ -90,6 +90,13 @@ def _scalar(row: Row, name: str) -> str:
     if isinstance(value, list | Mapping):
         raise row.error(f"field {name!r} is {value!r}, not a name")
     return str(value)
+
+
+def _subject(row: Row, name: str) -> str:
+    subject = _scalar(row, name).strip()
+    if not subject:
+        raise row.error(f"field {name!r} is empty")
+    return subject
 
 
 def _as_text(value: Any) -> str:

@@ -51,3 +51,13 @@ def test_rows_name_the_field_of_their_subject(write: Write, load: Load) -> None:
     assert load("jsonl", **settings).examples[0].subject is None
     with pytest.raises(InputError, match="abuot"):
         load("jsonl", **settings, subject="abuot")
+
+
+@pytest.mark.parametrize("blank", [" ", ""])
+def test_a_blank_subject_is_refused_where_it_is_read(write: Write, load: Load, blank: str) -> None:
+    path = write("task.jsonl", [{"question": "Capital of Peru?", "answer": "Lima", "about": blank}])
+    with pytest.raises(InputError, match=r"row 1: field 'about' is empty"):
+        load("jsonl", path=path, prompt="{question}", answer="answer", subject="about")
+    rows = [{"known_id": 0, "subject": blank, "prompt": "Vinson Massif is in", "attribute": "Antarctica"}]
+    with pytest.raises(InputError, match=r"row 1: field 'subject' is empty"):
+        load("counterfact", path=write("known.json", rows))
