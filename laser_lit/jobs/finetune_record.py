@@ -10,6 +10,7 @@ from laser_lit.data.example import TextSet
 from laser_lit.jobs.training_record import Record, print_losses, print_notes, training_record
 from laser_lit.lit.windows import Windows
 from laser_lit.models.unfrozen import Unfrozen
+from laser_lit.report.wording import plural
 from laser_lit.tasks.language import model_id
 
 
@@ -53,12 +54,11 @@ def print_finetuning(record: Record, *notes: str) -> None:
     unfrozen, data = record["unfrozen"], record["data"]
     print_losses(record, f"[bold]{escape(record['model'])}[/bold] finetuned on {data['name']}", "nats a token")
     share = unfrozen["trained"] / unfrozen["total"]
-    plural = "" if record["steps"] == 1 else "s"
     print_notes(
-        f"{record['steps']:,} step{plural} on {data['train_windows']:,} windows of {data['window']} tokens, "
-        f"{data['held_out_windows']:,} windows held out",
+        f"{plural(record['steps'], 'step')} on {plural(data['train_windows'], 'window')} of "
+        f"{plural(data['window'], 'token')}, {plural(data['held_out_windows'], 'window')} held out",
         f"trained {unfrozen['trained']:,} of {unfrozen['total']:,} parameters ({share:.1%}) in "
-        f"{len(unfrozen['names'])} tensors{'; all others are as they were' if share < 1 else ''}",
+        f"{plural(len(unfrozen['names']), 'tensor')}{'; all others are as they were' if share < 1 else ''}",
         *(f"{' and '.join(names)} are one tensor, which trained under all its names" for names in unfrozen["shared"]),
         f"model: {record['path']}",
         *notes,

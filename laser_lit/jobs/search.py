@@ -19,6 +19,7 @@ from laser_lit.jobs.calibration import calibrated_content, calibration_of_search
 from laser_lit.jobs.check_search import refuse_whole_delta
 from laser_lit.jobs.compression import compression
 from laser_lit.jobs.laser import ConfiguredStack
+from laser_lit.report.wording import plural
 from laser_lit.results.search_record import SearchRecord
 from laser_lit.results.stats import detectable_gain
 from laser_lit.results.store import ResultsStore
@@ -127,8 +128,8 @@ def _say(loop: Loop, doubted: Sequence[str]) -> None:
     for doubt in doubted:
         log.warning(doubt)
     if loop.found:
-        kept = f"{loop.found:,} of {len(loop.space):,} candidates were scored before, in {loop.folder}"
-        say(f"{kept}: what is known of them is not scored again", loop.progress)
+        kept = f"{loop.found:,} of {plural(len(loop.space), 'candidate')} scored before, in {loop.folder}"
+        say(f"{kept}: what is known is not scored again", loop.progress)
 
 
 def _driven(loop: Loop, settings: SearchConfig) -> Cell | None:
@@ -137,7 +138,7 @@ def _driven(loop: Loop, settings: SearchConfig) -> Cell | None:
         return DRIVERS[settings.name](loop, settings)
     except KeyboardInterrupt:
         print(  # noqa: T201
-            f"\n{len(loop.cells):,} stacks are kept in {loop.folder}; the same command goes on from there",
+            f"\n{plural(len(loop.cells), 'stack')} kept in {loop.folder}; the same command goes on from there",
             file=sys.stderr,
         )
         raise
@@ -158,7 +159,7 @@ def _refuse_all_failed(loop: Loop) -> None:
     errors = [cell.error for cell in loop.cells if cell.error is not None]
     if errors and len(errors) == len(loop.cells):
         raise InputError(
-            f"none of the {len(errors)} stacks could be scored; the first: {errors[0]}. When that is mended, "
+            f"{plural(len(errors), 'stack')} tried, none could be scored; the first: {errors[0]}. When that is mended, "
             "search.retry=true scores them again"
         )
 
@@ -172,10 +173,10 @@ def shard_done(found: Found, store: ResultsStore, config: DictConfig) -> str:
         config: the whole evaluation config.
     """
     settings, record = config.search, found.record
-    failed = f", {record.failed:,} of {record.tried:,} known ones failed" if record.failed else ""
+    failed = f", {record.failed:,} of {plural(record.tried, 'known stack')} failed" if record.failed else ""
     return (
-        f"search={settings.name}, shard {settings.shard} of {settings.shards}: {found.fresh:,} stacks scored by this "
-        f"job{failed}, {found.seconds:.0f} s, kept in {store.folder}. When every shard is done, choose with the "
+        f"search={settings.name}, shard {settings.shard} of {settings.shards}: {plural(found.fresh, 'stack')} scored "
+        f"by this job{failed}, {found.seconds:.0f} s, kept in {store.folder}. When every shard is done, choose with the "
         f"same command, search={'collect' if settings.name == 'grid' else settings.name} and no search.shards"
     )
 
@@ -227,8 +228,8 @@ def _found(
 def _laser(chosen: Cell | None, record: SearchRecord, loop: Loop) -> ConfiguredStack:
     cost = f"{record.cost:,.1f}".removesuffix(".0")
     said = (
-        f"search={record.driver} on validation: {record.tried:,} stacks from {record.candidates:,} candidate edits, "
-        f"{record.scored:,} scored in full, at the cost of {cost} such stacks"
+        f"search={record.driver} on validation: {plural(record.tried, 'stack')} from "
+        f"{plural(record.candidates, 'candidate edit')}, {record.scored:,} scored in full; cost, in such stacks: {cost}"
     )
     skipped = _skipped(loop.space.skipped)
     if chosen is None:

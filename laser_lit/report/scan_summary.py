@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from laser_lit.report.terminal import add_row, paragraph, plain_table
+from laser_lit.report.wording import plural
 
 LISTED = 12
 """Tensors that were left out which the terminal lists."""
@@ -79,8 +80,8 @@ def subject(table: pd.DataFrame) -> str:
     family, skipped = table.attrs.get("architecture"), table.attrs.get("not_measured", [])
     named = 0 if table.empty else int(table["matrix"].notna().sum())
     said = f"{named:,} matrices that an edit can name ({family})" if family else "no architecture file for this model"
-    others = f"{len(table) - named:,} other{'' if len(table) - named == 1 else 's'}"
-    missing = f"; {len(skipped):,} tensor{'' if len(skipped) == 1 else 's'} not measured" if skipped else ""
+    others = plural(len(table) - named, "other")
+    missing = f"; {plural(len(skipped), 'tensor')} not measured" if skipped else ""
     return f"{said}, {others}{missing}."
 
 

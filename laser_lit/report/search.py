@@ -6,7 +6,7 @@ from laser_lit.report.cells import IN_TURN, is_guarded, plain_gain, prepared, un
 from laser_lit.report.removable import plain_margin, removable_line
 from laser_lit.report.smallest import smallest_lines
 from laser_lit.report.variants import variants
-from laser_lit.report.wording import amount, interval, matrix_name, p_value, signed, value
+from laser_lit.report.wording import amount, interval, matrix_name, p_value, plural, signed, value
 from laser_lit.results.compare import Gain
 from laser_lit.results.record import Record
 from laser_lit.results.search_record import SearchRecord
@@ -47,8 +47,7 @@ def search_lines(record: Record, cells: pd.DataFrame | None = None) -> dict[str,
 def _tried(search: SearchRecord) -> str:
     partial = search.tried - search.scored - search.failed
     return (
-        f"{search.tried:,} stack{'' if search.tried == 1 else 's'}, from {search.candidates:,} candidate "
-        f"edit{'' if search.candidates == 1 else 's'}; "
+        f"{plural(search.tried, 'stack')}, from {plural(search.candidates, 'candidate edit')}; "
         f"{search.scored:,} scored in full, {partial:,} in part"
     )
 

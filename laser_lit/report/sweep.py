@@ -20,7 +20,7 @@ from laser_lit.report.search import chosen_edits, in_points, in_vain_because, of
 from laser_lit.report.strips import Strip, strips
 from laser_lit.report.terminal import add_row, paragraph, plain_table
 from laser_lit.report.variants import variants
-from laser_lit.report.wording import interval, p_value, signed
+from laser_lit.report.wording import interval, p_value, plural, signed
 from laser_lit.results import record as records
 from laser_lit.results import side_by_side
 from laser_lit.results.record import Record, read_record
@@ -239,12 +239,12 @@ def summary(rows: Sequence[Row]) -> str:
         rows: as from `sweep_rows`.
     """
     tests = sum(bool(row.p) for row in rows)
-    runs = f"{len(rows):,} finished run{'' if len(rows) == 1 else 's'}"
+    runs = plural(len(rows), "finished run")
     if not tests:
         return f"{runs}; none of them edited the model, so nothing was tested."
     clear = sum(row.clear for row in rows)
     return (
-        f"{runs}, {tests:,} confirmatory test{'' if tests == 1 else 's'}: "
+        f"{runs}, {plural(tests, 'confirmatory test')}: "
         f"{f'{clear:,}' if clear else 'none'} gain{'' if clear > 1 else 's'} on test with a p of at most .05 after "
         "Holm's adjustment."
     )
@@ -294,5 +294,4 @@ def without(left: Sequence[str]) -> str:
         left: their names, at least one.
     """
     names = ", ".join(left[:6]) + (", …" if len(left) > 6 else "")
-    jobs = f"{len(left):,} job{'' if len(left) == 1 else 's'}"
-    return f"{jobs} left no {records.FILE} (unfinished, failed, or one shard of a search): {names}."
+    return f"{plural(len(left), 'job')} left no {records.FILE} (unfinished, failed, or one shard of a search): {names}."

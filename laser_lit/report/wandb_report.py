@@ -16,6 +16,7 @@ from laser_lit.report.findings import headline, notices
 from laser_lit.report.sweep import Row, summary, sweep_rows
 from laser_lit.report.wandb_files import artifact_name
 from laser_lit.report.wandb_panels import panels
+from laser_lit.report.wording import plural
 from laser_lit.results.logged_run import FILE, LoggedRun, read_logged_run
 from laser_lit.results.record import FILE as RECORD
 from laser_lit.results.record import Record, read_record
@@ -94,7 +95,7 @@ def build_report(library: Any, folder: Path, runs: Sequence[Logged]) -> Any:
         project=runs[0][1].project,
         entity=runs[0][1].entity,
         title=f"laser_lit: {folder.resolve().name}"[:_TITLE],
-        description=f"{len(runs):,} run{'' if len(runs) == 1 else 's'}, {len(records):,} of them evaluated",
+        description=f"{plural(len(runs), 'run')}, {len(records):,} of them evaluated",
         blocks=[
             *_words(library, records, rows),
             library.H1("Runs"),

@@ -156,10 +156,16 @@ def counted(gain: Gain) -> str:
     Args:
         gain: of the split.
     """
-    return f"{_plural(gain.n, 'example')} in {_plural(gain.n_groups, 'group')}"
+    return f"{plural(gain.n, 'example')} in {plural(gain.n_groups, 'group')}"
 
 
-def _plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
+    """Returns a number with what it counts: "1 stack", "2,400 stacks".
+
+    Args:
+        count: how many.
+        noun: of one, whose plural ends in s.
+    """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 

@@ -71,7 +71,7 @@ def test_the_record_counts_what_was_tried(searched):
     gains = (losses(found.laser.stack.edits) < 1) * 1.0 - (BASE < 1)
     assert record.detectable == pytest.approx(detectable_gain(gains, table["group"].to_numpy(), 40))
     assert found.laser.provenance == (
-        "search=grid on validation: 8 stacks from 8 candidate edits, 4 scored in full, at the cost of 4 such stacks"
+        "search=grid on validation: 8 stacks from 8 candidate edits, 4 scored in full; cost, in such stacks: 4"
     )
     assert found.laser.notes == ()
 
@@ -82,11 +82,22 @@ def test_stacks_are_counted_not_the_space_that_they_are_drawn_from(searched):
     assert found.laser.provenance is None or "5 stacks from 36 candidate edits" in found.laser.provenance
 
 
+def test_one_is_one(searched, composed, tmp_path, capsys):
+    one = ("search.rank=[1]", "search.matrices=fc_in", "search.layers=[0]")
+    found = searched(*one)
+    said = found.laser.provenance or found.laser.notes[0]
+    assert said.startswith("search=grid on validation: 1 stack from 1 candidate edit, 1 scored in full; cost, in such")
+    config = composed("search=grid", *one, "search.shards=2", "search.shard=0")
+    assert "shard 0 of 2: 1 stack scored by this job" in shard_done(found, ResultsStore(tmp_path / "results"), config)
+    searched(*one, "trainer.progress_bar=true")
+    assert "1 of 1 candidate scored before" in capsys.readouterr().err
+
+
 def test_a_search_that_goes_on_says_what_it_found(searched, capsys):
     searched("search.rank=[1]", "search.matrices=fc_in", "trainer.progress_bar=true")
-    assert "were scored before" not in capsys.readouterr().err
+    assert "scored before" not in capsys.readouterr().err
     searched("search.rank=[1,2]", "trainer.progress_bar=true")
-    assert "2 of 24 candidates were scored before" in capsys.readouterr().err
+    assert "2 of 24 candidates scored before" in capsys.readouterr().err
     searched("search.rank=[1,2]")
     assert capsys.readouterr().err == ""
     searched("search=optuna", "search.trials=3", "trainer.progress_bar=true")
@@ -117,7 +128,7 @@ def test_a_shard_says_what_was_done_and_what_comes_next(searched, composed, tmp_
     config = composed("search=grid", "search.rank=[1,3]", "search.shards=2", f"search.shard={shard}")
     found = searched("search.rank=[1,3]", "search.shards=2", f"search.shard={shard}")
     said = shard_done(found, ResultsStore(tmp_path / "results"), config)
-    assert f"shard {shard} of 2: 12 stacks scored by this job, 6 of 12 known ones failed" in said
+    assert f"shard {shard} of 2: 12 stacks scored by this job, 6 of 12 known stacks failed" in said
     again = searched("search.rank=[1,3]", "search.shards=2", f"search.shard={shard}")
     assert "0 stacks scored by this job" in shard_done(again, ResultsStore(tmp_path / "results"), config)
 
@@ -145,7 +156,7 @@ def test_under_a_guard_curves_are_a_study_of_their_own(searched, monkeypatch):
 
 
 def test_a_search_in_which_everything_fails_says_why(searched):
-    with pytest.raises(InputError, match=r"none of the 12 stacks .* ValueError: overflows.*search.retry=true"):
+    with pytest.raises(InputError, match=r"12 stacks tried, none .* ValueError: overflows.*search.retry=true"):
         searched("search.rank=[3]")
 
 

@@ -3,7 +3,17 @@ import dataclasses
 import pytest
 
 from laser_lit.report.findings import opened
-from laser_lit.report.wording import amount, changes, interval, matrix_name, p_value, signed, value, what_was_done
+from laser_lit.report.wording import (
+    amount,
+    changes,
+    interval,
+    matrix_name,
+    p_value,
+    plural,
+    signed,
+    value,
+    what_was_done,
+)
 from laser_lit.results.record import AppliedEdit, Record, SplitResult
 
 
@@ -20,6 +30,10 @@ from laser_lit.results.record import AppliedEdit, Record, SplitResult
 )
 def test_p_values_read_as_people_write_them(p: float | None, text: str):
     assert p_value(p) == text
+
+
+def test_one_is_no_plural():
+    assert [plural(count, "stack") for count in (0, 1, 2400)] == ["0 stacks", "1 stack", "2,400 stacks"]
 
 
 def test_numbers_keep_what_matters():
