@@ -17,8 +17,18 @@ from laser_lit.errors import InputError, unknown_name
 UNITS = ("line", "paragraph", "file")
 TEXT = (".txt", ".text", ".md", ".raw", ".tokens", "")
 ROWS = (".jsonl", ".ndjson")
+READ_FROM = {
+    "unit": ("plain text", {"text"}),
+    "field": ("rows", {"rows", "parquet", "saved", "hub"}),
+    "split": ("data sets of the hub and saved ones", {"saved", "hub"}),
+    "subset": ("data sets of the hub", {"hub"}),
+    "revision": ("data sets of the hub", {"hub"}),
+}
+"""What each setting is for, in words and as kinds of sources."""
 SAVED = ("dataset_info.json", "dataset_dict.json")
 """Files of a folder that `datasets` saved."""
+
+Reader = Callable[[Path, CorpusConfig], Iterator[str]]
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,20 @@ def check_corpus(config: CorpusConfig) -> None:
         raise InputError(f"analysis.corpus.limit {config.limit}: must be at least 1 document, or null for all")
     if config.path is not None and config.id is not None:
         raise InputError(f"analysis.corpus.path={config.path} with id={config.id}: give one of them")
-    _files(config)
+    if is_named(config):
+        _refuse_unused(config)
+
+
+def _refuse_unused(config: CorpusConfig) -> None:
+    """Raises an error for a setting that nothing of the corpus is read by."""
+    kinds = {"hub"} if config.path is None else {kind for kind, _ in _places(config)}
+    for name, (what, meant) in READ_FROM.items():
+        value = getattr(config, name)
+        if value != getattr(CorpusConfig, name) and not kinds & meant:
+            given = f"id={config.id}" if config.path is None else f"path={config.path}"
+            raise InputError(
+                f"analysis.corpus.{name}={value} would count for nothing with {given}: it is for {what}; leave it out"
+            )
 
 
 def open_corpus(config: CorpusConfig) -> Corpus:
@@ -74,30 +97,45 @@ def open_corpus(config: CorpusConfig) -> Corpus:
         fixed = re.fullmatch("[0-9a-f]{40}", config.revision or "")
         named = [config.id, config.subset, config.revision, config.split]
         key = json.dumps([*named, *how]) if fixed else None
-        return Corpus(str(config.id), key, lambda: _limited(_hub(config), config.limit))
+        return Corpus(str(config.id), key, lambda: _documents(config))
     files = _files(config)
     key = json.dumps([[file_hash(file) for file in files], config.split, *how])
     name = ", ".join(Path(path).name for path in _given(config))
-    return Corpus(name, key, lambda: _limited(_local(config, files), config.limit))
+    return Corpus(name, key, lambda: _documents(config))
 
 
-def first_document(config: CorpusConfig) -> str:
-    """Returns the first document of a corpus that `is_named`: what is wrong with most corpora is wrong with it.
+def check_documents(config: CorpusConfig) -> None:
+    """Raises an error where a corpus that `is_named` has no documents, or the first of one of its files cannot be read.
+
+    What is wrong with most corpora shows there; of plain text one line is read, whatever a document is.
 
     Args:
         config: which corpus, and what a document is.
 
     Raises:
-        InputError: no document, or as `open_corpus` and its reading.
+        InputError: as `open_corpus` and its reading.
     """
-    documents = _hub(config) if config.path is None else _local(config, _files(config))
-    for document in documents:
-        return document
-    raise InputError("analysis.corpus: it has no documents, so that nothing can be counted in it; name another one")
+    firsts = (first for part in _parts(config, text=_filled) for first in itertools.islice(part, 1))
+    if not sum(1 for _ in itertools.islice(firsts, config.limit)):
+        raise InputError("analysis.corpus: it has no documents, so that nothing can be counted in it; name another one")
 
 
-def _limited(documents: Iterator[str], limit: int | None) -> Iterator[str]:
-    return itertools.islice(documents, limit)
+def _documents(config: CorpusConfig) -> Iterator[str]:
+    return itertools.islice(itertools.chain.from_iterable(_parts(config)), config.limit)
+
+
+def _parts(config: CorpusConfig, **readers: Reader) -> Iterator[Iterator[str]]:
+    """Yields the documents of each file and saved folder, or of the hub's data set.
+
+    Args:
+        config: which corpus.
+        readers: others than the usual ones, by kind.
+    """
+    if config.path is None:
+        yield _hub(config)
+        return
+    for kind, place in _places(config):
+        yield {**_READERS, **readers}[kind](place, config)
 
 
 def _given(config: CorpusConfig) -> list[str]:
@@ -136,13 +174,11 @@ def _kind(file: Path) -> str | None:
     return "rows" if suffix in ROWS else "text" if suffix in TEXT else "parquet" if suffix == ".parquet" else None
 
 
-def _local(config: CorpusConfig, files: Sequence[Path]) -> Iterator[str]:
-    saved = [Path(path).expanduser() for path in _given(config) if _is_saved(Path(path).expanduser())]
-    for folder in saved:
-        yield from _saved(config, folder)
-    for file in files:
-        if not any(folder in file.parents for folder in saved):
-            yield from _READERS[str(_kind(file))](file, config)
+def _places(config: CorpusConfig) -> list[tuple[str, Path]]:
+    """Returns the kind and the path of what is read of a local corpus: saved folders first, then files."""
+    saved = [folder for folder in (Path(path).expanduser() for path in _given(config)) if _is_saved(folder)]
+    outside = [file for file in _files(config) if not any(folder in file.parents for folder in saved)]
+    return [*(("saved", folder) for folder in saved), *((str(_kind(file)), file) for file in outside)]
 
 
 def _lines(file: Path) -> Iterator[str]:
@@ -160,11 +196,15 @@ def _text(file: Path, config: CorpusConfig) -> Iterator[str]:
     if config.unit == "file":
         yield "".join(_lines(file))
     elif config.unit == "line":
-        yield from (line for line in _lines(file) if line.strip())
+        yield from _filled(file, config)
     else:
         for filled, lines in itertools.groupby(_lines(file), key=lambda line: bool(line.strip())):
             if filled:
                 yield "".join(lines)
+
+
+def _filled(file: Path, config: CorpusConfig) -> Iterator[str]:
+    yield from (line for line in _lines(file) if line.strip())
 
 
 def _rows(file: Path, config: CorpusConfig) -> Iterator[str]:
@@ -183,16 +223,16 @@ def _parquet(file: Path, config: CorpusConfig) -> Iterator[str]:
 
     try:
         opened = ParquetFile(file)
+        if config.field not in opened.schema_arrow.names:
+            raise _no_field(config.field, opened.schema_arrow.names, str(file))
+        batches = opened.iter_batches(columns=[config.field])
+        for number, row in enumerate((row for batch in batches for row in batch.to_pylist()), start=1):
+            yield _field(row, config.field, f"{file}, row {number}")
     except (ArrowException, OSError) as error:
         raise InputError(f"{file}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
-    if config.field not in opened.schema_arrow.names:
-        raise _no_field(config.field, opened.schema_arrow.names, str(file))
-    batches = opened.iter_batches(columns=[config.field])
-    for number, row in enumerate((row for batch in batches for row in batch.to_pylist()), start=1):
-        yield _field(row, config.field, f"{file}, row {number}")
 
 
-def _saved(config: CorpusConfig, folder: Path) -> Iterator[str]:
+def _saved(folder: Path, config: CorpusConfig) -> Iterator[str]:
     from datasets import DatasetDict, load_from_disk
 
     data = load_from_disk(str(folder))
@@ -205,20 +245,21 @@ def _saved(config: CorpusConfig, folder: Path) -> Iterator[str]:
 
 
 def _hub(config: CorpusConfig) -> Iterator[str]:
+    for number, row in enumerate(_streamed(config), start=1):
+        yield _field(row, config.field, f"{config.id}, row {number}")
+
+
+def _streamed(config: CorpusConfig) -> Iterator[Any]:
     from datasets import load_dataset
 
     try:
-        stream = load_dataset(config.id, config.subset, split=config.split, revision=config.revision, streaming=True)
-        rows = iter(stream)
-        first = next(rows, None)
+        yield from load_dataset(config.id, config.subset, split=config.split, revision=config.revision, streaming=True)
     except Exception as error:  # the hub's client passes on errors of an HTTP library that changed between versions
         what = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(
             f"analysis.corpus.id {config.id}: cannot be read from the hub ({what}); "
             "analysis.corpus.path takes local files"
         ) from None
-    for number, row in enumerate(itertools.chain([] if first is None else [first], rows), start=1):
-        yield _field(row, config.field, f"{config.id}, row {number}")
 
 
 def _field(row: Any, name: str, where: str) -> str:
@@ -239,4 +280,4 @@ def _no_field(name: str, there: Sequence[str], where: str) -> InputError:
     return InputError(f"{where}: no field {name!r}; it has {named}: name one of them as analysis.corpus.field")
 
 
-_READERS: dict[str, Callable[[Path, CorpusConfig], Iterator[str]]] = {"rows": _rows, "text": _text, "parquet": _parquet}
+_READERS: dict[str, Reader] = {"rows": _rows, "text": _text, "parquet": _parquet, "saved": _saved}

@@ -27,11 +27,13 @@ class Analysed:
         controls: simpler remedies beside the edit.
         analyses: for the record.
         tables: outcomes of further variants, by split and by the first part of their columns' names.
+        warnings: what could not be had, a sentence each.
     """
 
     controls: tuple[Control, ...] = ()
     analyses: Analyses = field(default_factory=Analyses)
     tables: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

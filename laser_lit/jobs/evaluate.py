@@ -10,11 +10,13 @@ from omegaconf import DictConfig
 from laser_lit.config import config_hash, plain
 from laser_lit.edits.row import AppliedEdit
 from laser_lit.edits.stack import Stack
+from laser_lit.errors import InputError
 from laser_lit.jobs.adapted import decides, reft_notes, reft_result
 from laser_lit.jobs.analyses import Analysed, Wanted, analysed, wanted
 from laser_lit.jobs.calibration import calibrated
 from laser_lit.jobs.export import check_exported, check_smaller, export
 from laser_lit.jobs.fact_analyses import with_told
+from laser_lit.jobs.frequency import check_told
 from laser_lit.jobs.laser import ConfiguredStack
 from laser_lit.jobs.log import Written, log_results
 from laser_lit.jobs.scores import Scores, gain_over, score_both
@@ -42,6 +44,7 @@ def run_task(task: Task, laser: ConfiguredStack | None, config: DictConfig, adap
     """
     store = ResultsStore(results_folder(config, task))
     check_exported(task, config)
+    check_told(task, config)
     if adapter is not None:
         adapter.check(task.model)
     found = None
@@ -79,9 +82,18 @@ def _beside(
     what: Wanted | None,
     config: DictConfig,
 ) -> Analysed:
-    """Returns controls and analyses; the tables of the base get what is known of how often their facts were told."""
+    """Returns controls and analyses; the tables of the base get what is known of how often their facts were told.
+
+    Where a corpus cannot be read to its end, a warning says so, and what has been scored is kept.
+    """
     found = Analysed() if what is None or stack is None else analysed(task, stack, edits, scores, what, config)
-    return replace(found, analyses=with_told(task, scores, found.analyses, config)) if task.writes else found
+    if not task.writes:
+        return found
+    try:
+        return replace(found, analyses=with_told(task, scores, found.analyses, config))
+    except InputError as error:
+        said = f"How often each fact is told is not counted: {error}. Mend it and run the same command again."
+        return replace(found, warnings=(said,))
 
 
 def _end(task: Task, laser: ConfiguredStack, written: Written, config: DictConfig) -> None:
@@ -128,7 +140,7 @@ def _record(
         test_opened=scores.test_opened,
         device=task.device,
         seed=config.seed,
-        warnings=(*laser.notes, *(() if adapter is None else reft_notes(adapter, scores, config))),
+        warnings=(*laser.notes, *(() if adapter is None else reft_notes(adapter, scores, config)), *beside.warnings),
         seconds=scores.seconds,
         versions=versions(),
         git=git_commit(),

@@ -17,7 +17,7 @@ from laser_lit.analyses.components import (
 from laser_lit.analyses.further import Further
 from laser_lit.data.example import ExampleSet
 from laser_lit.errors import InputError
-from laser_lit.jobs.frequency import check_told, told, with_frequency
+from laser_lit.jobs.frequency import told, with_frequency
 from laser_lit.jobs.scores import Scores
 from laser_lit.results.analyses import Analyses
 from laser_lit.results.components import Components
@@ -26,7 +26,7 @@ from laser_lit.tasks.language import LanguageTask
 
 
 def check_facts(task: Task, config: DictConfig) -> None:
-    """Raises an error where the analyses of facts cannot be had of a task, before anything is scored.
+    """Raises an error where components alone cannot be asked of a task, before anything is scored.
 
     Args:
         task: what is scored.
@@ -35,7 +35,6 @@ def check_facts(task: Task, config: DictConfig) -> None:
     Raises:
         InputError: says why.
     """
-    check_told(task, config)
     if config.analysis.components and not (isinstance(task, LanguageTask) and _rows(task).size):
         raise InputError(
             f"analysis.components with data={config.data.name}: only answers that are one token or one of a few "

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from laser_lit.data.documents import first_document, is_named, open_corpus
+from laser_lit.data.documents import check_documents, is_named, open_corpus
 from laser_lit.data.example import Example, ExampleSet
 from laser_lit.data.facts import build_world
 from laser_lit.data.frequency import kept_frequencies
@@ -58,7 +58,7 @@ def check_told(task: Task, config: DictConfig) -> None:
             f"analysis.corpus with data={config.data.name}: its examples do not say what they are about; counterfact "
             "and facts do, and jsonl with data.subject=FIELD"
         )
-    first_document(config.analysis.corpus)
+    check_documents(config.analysis.corpus)
 
 
 def told(task: Task, words: Sequence[str], config: DictConfig) -> Told | None:

@@ -60,6 +60,26 @@ def words_of(printed):
     return " ".join(printed.split())
 
 
+def test_a_corpus_that_breaks_off_leaves_the_result_and_a_warning(evaluate, about, tmp_path):
+    (tmp_path / "corpus.jsonl").write_text('{"text": "w1 w5"}\n{"tex')
+    corpus = f"analysis.corpus.path={tmp_path / 'corpus.jsonl'}"
+    run = evaluate(*about[:-2], corpus, *EDIT, "data.subject=about")
+    assert run.record["gain"] is not None
+    assert "frequency" not in pd.read_parquet(run.folder / "predictions.parquet")
+    (said,) = run.record["warnings"]
+    assert said.startswith("How often each fact is told is not counted: ")
+    assert "corpus.jsonl, row 2: malformed JSON" in said
+    assert "run the same command again" in said
+    assert "malformed JSON" in (run.folder / "report.html").read_text()
+
+
+def test_a_corpus_is_opened_once_before_a_search(evaluate, about, monkeypatch):
+    checked = []
+    monkeypatch.setattr("laser_lit.jobs.frequency.check_documents", checked.append)
+    evaluate(*about, "data.subject=about", "search=grid", "search.matrices=fc_in", "search.rank=[3]")
+    assert len(checked) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

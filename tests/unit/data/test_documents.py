@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import datasets
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from laser_lit.config_analysis import CorpusConfig
-from laser_lit.data.documents import check_corpus, open_corpus
+from laser_lit.data.documents import check_corpus, check_documents, open_corpus
 from laser_lit.errors import InputError
 
 
@@ -68,6 +69,9 @@ def test_a_branch_of_the_hub_has_no_key_and_a_commit_has(tmp_path: Path) -> None
 
 def wrong(tmp_path: Path) -> list[tuple[CorpusConfig, str]]:
     (tmp_path / "empty").mkdir()
+    text, rows = (str(tmp_path / name) for name in ("a.txt", "a.jsonl"))
+    for file in (text, rows):
+        Path(file).touch()
     return [
         (CorpusConfig(path=str(tmp_path / "none.txt")), "no such file or folder"),
         (CorpusConfig(path=str(tmp_path / "empty")), r"holds no file to be read; allowed are \.jsonl"),
@@ -75,14 +79,62 @@ def wrong(tmp_path: Path) -> list[tuple[CorpusConfig, str]]:
         (CorpusConfig(path="a", id="b"), "give one of them"),
         (CorpusConfig(unit="lines"), r"unknown analysis\.corpus\.unit 'lines'; nearest: line"),
         (CorpusConfig(limit=0), r"analysis\.corpus\.limit 0: must be at least 1"),
+        (
+            CorpusConfig(path=text, revision="main"),
+            r"revision=main would count for nothing with path=.*a\.txt: it is for",
+        ),
+        (CorpusConfig(path=text, subset="en"), "it is for data sets of the hub; leave it out"),
+        (CorpusConfig(path=text, split="test"), "it is for data sets of the hub and saved ones; leave it out"),
+        (CorpusConfig(path=text, field="body"), "field=body would count for nothing with .*: it is for rows; leave it"),
+        (
+            CorpusConfig(path=rows, unit="file"),
+            r"unit=file would count for nothing with path=.*a\.jsonl: it is for plain",
+        ),
+        (CorpusConfig(id="some/text", unit="file"), "unit=file would count for nothing with id=some/text: it is for"),
     ]
 
 
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("number", range(12))
 def test_what_cannot_be_meant_is_refused_before_anything_is_read(tmp_path: Path, number: int) -> None:
     config, message = wrong(tmp_path)[number]
     with pytest.raises(InputError, match=message):
         check_corpus(config)
+
+
+def test_what_one_kind_of_file_among_several_is_read_by_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\n\ntwo")
+    (tmp_path / "b.jsonl").write_text('{"body": "three"}')
+    assert read(tmp_path, unit="file", field="body") == ["one\n\ntwo", "three"]
+
+
+def test_the_first_document_of_every_file_is_checked_up_to_the_limit(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n{"tex')
+    check_documents(CorpusConfig(path=str(tmp_path)))
+    (tmp_path / "b.jsonl").write_text('{"body": "b"}')
+    with pytest.raises(InputError, match=r"b\.jsonl, row 1: no field 'text'; it has 'body'"):
+        check_documents(CorpusConfig(path=str(tmp_path)))
+    check_documents(CorpusConfig(path=str(tmp_path), limit=1))
+
+
+def test_a_line_shows_whether_plain_text_can_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_bytes(b"\n" + b"good\n" * 100_000 + b"\xff")
+    check_documents(CorpusConfig(path=str(file), unit="file"))
+    file.write_text("\n \n")
+    with pytest.raises(InputError, match="it has no documents"):
+        check_documents(CorpusConfig(path=str(file), unit="file"))
+
+
+def test_a_data_set_of_the_hub_that_breaks_off_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rows() -> Iterator[dict[str, str]]:
+        yield {"text": "a"}
+        raise OSError("connection lost")
+
+    monkeypatch.setattr(datasets, "load_dataset", lambda *args, **settings: rows())
+    documents = open_corpus(CorpusConfig(id="some/text")).read()
+    assert next(documents) == "a"
+    with pytest.raises(InputError, match=r"some/text: cannot be read from the hub \(connection lost\)"):
+        next(documents)
 
 
 def test_broken_files_say_where(tmp_path: Path) -> None:
