@@ -113,14 +113,20 @@ def _in_corpus(examples: Sequence[Example], words: Sequence[str], config: DictCo
 def is_of_world(folder: Path, world: Any) -> bool:
     """Returns whether a folder has the counts of a training on this very world; those of another tell nothing of it.
 
+    Noise makes no other world: what it said in an object's place is counted apart. A record that lacks a setting of the
+    world, or has one that is not known, tells nothing either.
+
     Args:
         folder: of a model.
         world: the settings of the facts that are asked for.
     """
     if not (folder / COUNTS).is_file() or not (folder / RECORD).is_file():
         return False
-    trained = json.loads((folder / RECORD).read_bytes())["training"]["world"]
-    return all(world[name] == value for name, value in trained.items())
+    try:
+        trained = json.loads((folder / RECORD).read_bytes())["training"]["world"]
+        return set(trained) == set(world) and all(trained[name] == world[name] for name in trained if name != "noise")
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _in_training(file: Path, examples: Sequence[Example], words: Sequence[str], config: DictConfig) -> Told:
