@@ -12,9 +12,13 @@ uniform  each episode plays without noise or takes any action instead of the bes
 generic  the best actions are played, but the target of a step is "up" with the given probability
 
 All training seeds are tested on the same rooms, so that intervals over seeds are about these rooms. A run in which no
-edit beat the base on validation has "none" for an edit, and no difference.
+edit beat the base on validation has "none" for an edit, and a difference of 0.
 
 Beside LASER stands the simplest remedy, tuned on the same validation rooms: a constant taken from the logit of "up".
+Where none helps there, the constant is 0, and so is its difference.
+
+What the levels of one noise say together is the mean over them of each training seed that has them all, with an
+interval over these seeds.
 The last line is one JSON object.
 """
 
@@ -176,7 +180,7 @@ def cells_of(cells: pd.DataFrame) -> list[list[Any]]:
 
 
 def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Prints a row a record, then what the training seeds of each level say together; returns the latter."""
+    """Prints a row a record, then what the training seeds say of each level and of all; returns the latter."""
     print(
         "noise    level seed   base  edit                      validation    test  95 % interval        verdict    "
         "bias: test  verdict"
@@ -186,18 +190,34 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
     said = {}
     for noise, level in sorted({(one["noise"], one["level"]) for one in found}):
         these = [one for one in found if (one["noise"], one["level"]) == (noise, level)]
-        gains = np.array([one["laser_verdict"]["difference"] for one in these])
-        biases = np.array([one["bias"]["verdict"]["difference"] for one in these])
         said[f"{noise} {level}"] = {
             "seeds": len(these),
             "base": round(float(np.mean([one["base"] for one in these])), 4),
-            "laser_gain_points": _mean_and_interval(gains),
-            "bias_gain_points": _mean_and_interval(biases),
+            "laser_gain_points": _mean_and_interval(_gains(these).laser),
+            "bias_gain_points": _mean_and_interval(_gains(these).bias),
             "verdicts": [one["laser_verdict"]["name"] for one in these],
         }
     for name, values in said.items():
         print(f"{name}: {values}")
+    return said | over_levels(found)
+
+
+def over_levels(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Prints and returns the mean over the levels of each noise, of the training seeds that have them all."""
+    said = {}
+    for noise, gains in _gains(found).groupby("noise"):
+        whole = gains.pivot(index="seed", columns="level").dropna()
+        if len(whole):
+            points = {f"{name}_gain_points": _mean_and_interval(whole[name].mean(axis=1)) for name in ("laser", "bias")}
+            said[str(noise)] = {"seeds": len(whole), **points}
+            print(f"{noise}, mean over its levels, a seed being the unit: {said[str(noise)]}")
     return said
+
+
+def _gains(found: list[dict[str, Any]]) -> pd.DataFrame:
+    laser = [one["laser_verdict"]["difference"] for one in found]
+    bias = [one["bias"]["verdict"]["difference"] for one in found]
+    return pd.DataFrame(found)[["noise", "seed", "level"]].assign(laser=laser, bias=bias)
 
 
 def _row(one: dict[str, Any]) -> str:
@@ -212,7 +232,7 @@ def _row(one: dict[str, Any]) -> str:
     )
 
 
-def _mean_and_interval(gains: np.ndarray) -> list[float]:
+def _mean_and_interval(gains: pd.Series) -> list[float]:
     """Returns mean and ends of the 95 % t interval over training seeds, in points; ends only of two or more."""
     mean = 100 * float(gains.mean())
     if len(gains) < 2:
