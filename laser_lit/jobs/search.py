@@ -176,8 +176,8 @@ def shard_done(found: Found, store: ResultsStore, config: DictConfig) -> str:
     failed = f", {record.failed:,} of {plural(record.tried, 'known stack')} failed" if record.failed else ""
     return (
         f"search={settings.name}, shard {settings.shard} of {settings.shards}: {plural(found.fresh, 'stack')} scored "
-        f"by this job{failed}, {found.seconds:.0f} s, kept in {store.folder}. When every shard is done, choose with the "
-        f"same command, search={'collect' if settings.name == 'grid' else settings.name} and no search.shards"
+        f"by this job{failed}, {found.seconds:.0f} s, kept in {store.folder}. When every shard is done, choose with "
+        f"the same command, search={'collect' if settings.name == 'grid' else settings.name} and no search.shards"
     )
 
 
