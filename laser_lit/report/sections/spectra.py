@@ -11,6 +11,7 @@ from laser_lit.results.record import AppliedEdit, Record
 from laser_lit.results.spectra import Spectra, Spectrum
 
 _COLUMNS = ("matrix", "kept", "energy kept", "rel. error", "effective rank", "noise ends at", "values above")
+_LOG = {"type": "log", "tickformat": "~g"}
 
 
 def spectra_section(record: Record, predictions: pd.DataFrame) -> Section | None:
@@ -86,7 +87,7 @@ def _figure(pairs: list[tuple[AppliedEdit, Spectrum]]) -> Figure:
         "Singular values",
         "Both axes are logarithmic. Values of 0 are not drawn, and of large matrices not every component is.",
         data,
-        layout("component", "singular value", xaxis={"type": "log"}, yaxis={"type": "log"}, showlegend=True, **menus),
+        layout("component", "singular value", xaxis=_LOG, yaxis=_LOG, showlegend=True, **menus),
     )
 
 
