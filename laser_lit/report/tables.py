@@ -45,11 +45,10 @@ def render_result(
     ]
     parts: list[RenderableType] = [Text(""), Padding(_title(record), (0, 2)), Text("")]
     asked = [] if predictions is None else asked_paragraphs(record, predictions)
-    parts += [paragraph(text, "") for text in asked] + [Text("")] * bool(asked)
     for table in tables:
         parts += [] if table is None else [Padding(table, (0, 0, 0, 1)), Text("")]
     parts += [paragraph(headline(record), "bold")]
-    parts += [paragraph(sentence, "") for sentence in (*comparisons(record), *_mechanism(record))]
+    parts += [paragraph(sentence, "") for sentence in (*comparisons(record), *_mechanism(record), *asked)]
     parts += [paragraph(f"! {notice}", "yellow") for notice in notices(record)]
     parts.append(paragraph(opened(record), "dim"))
     if folder is not None:
