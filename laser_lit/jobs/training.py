@@ -1,6 +1,7 @@
 """A training from its beginning, or where it was killed, to the folder of what it made; whatever it is that trains."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from omegaconf import DictConfig
 from laser_lit.config import plain
 from laser_lit.config_logger import ADAPTER, MODEL
 from laser_lit.errors import InputError
-from laser_lit.files import check_new_folder, write_text_atomic
+from laser_lit.files import check_new_folder, new_folder, write_text_atomic
 from laser_lit.jobs.training_record import Record, last_loss
 from laser_lit.lit.finetuning import Finetuning
 from laser_lit.lit.learning_curve import Curve
@@ -48,7 +49,9 @@ class TrainingJob:
 
 
 def run_training(config: DictConfig, training: Finetuning, job: TrainingJob) -> float:
-    """Returns the loss on what is held out, or where nothing is, that of the last step; a finished one is not repeated.
+    """Returns the loss on what is held out, or where nothing is, that of the last step.
+
+    A finished training is not repeated; what it made is copied where another path is typed.
 
     Args:
         config: the whole training config; its group `training.group` has the `path` to publish in.
@@ -63,6 +66,8 @@ def run_training(config: DictConfig, training: Finetuning, job: TrainingJob) -> 
     known = _finished(folder, target)
     if known is not None:
         training.checkpoint.unlink(missing_ok=True)  # a kill right after the folder was published left it
+        if path is not None and make_trainer(config.trainer).is_global_zero:
+            _copy(training.group, known, target)
         job.show(known, f"trained before; remove {known['path']} to train again")
         return last_loss(known["curve"])
     check_new_folder(f"{training.group}.path", target)
@@ -90,6 +95,18 @@ def _finished(folder: Path, target: Path) -> Record | None:
             if record.get("hash") == folder.name and (Path(record["path"]) / RECORD).is_file():
                 return record
     return None
+
+
+def _copy(group: str, known: Record, target: Path) -> None:
+    """Copies what a finished training made to another folder, unless that has it."""
+    made, there = Path(known["path"]), target / RECORD
+    if there.is_file() and json.loads(there.read_text(encoding="utf-8")).get("hash") == known["hash"]:
+        return
+    check_new_folder(f"{group}.path", target)
+    with new_folder(target) as folder:
+        shutil.copytree(made, folder, dirs_exist_ok=True)
+        write_text_atomic(folder / RECORD, _as_json(known | {"path": str(target)}))
+    print(f"copied from {made} to {target}")  # noqa: T201
 
 
 @contextmanager
@@ -120,7 +137,10 @@ def _loggers(config: DictConfig, title: str) -> list[Logger]:
 
 def _keep(config: DictConfig, training: Finetuning, record: Record) -> None:
     """Writes the record, and removes the checkpoint, whose weights are published."""
-    text = json.dumps(record, indent=2, allow_nan=False)
     for place in (training.checkpoint.parent, Path(config.paths.output)):
-        write_text_atomic(place / RECORD, text)
+        write_text_atomic(place / RECORD, _as_json(record))
     training.checkpoint.unlink(missing_ok=True)
+
+
+def _as_json(record: Record) -> str:
+    return json.dumps(record, indent=2, allow_nan=False)

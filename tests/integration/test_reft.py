@@ -143,6 +143,23 @@ def test_typed_again_it_says_so(train, typed, type):
     assert "trained before" not in train(*line).out
 
 
+def test_typed_again_with_another_path_what_was_trained_is_there_too(command, train, typed):
+    train(*typed, "reft.path=a")
+    for _ in range(2):
+        again = train(*typed, "reft.path=b/c")
+        assert f"trained before; remove {Path('a').resolve()}" in again.out
+        names = [sorted(file.name for file in Path(folder).iterdir()) for folder in ("a", "b/c")]
+        assert names[0] == names[1]
+    assert "copied" not in again.out
+    shutil.rmtree("a")
+    assert f"trained before; remove {Path('b/c').resolve()}" in train(*typed, "reft.path=b/c").out
+    Path("full").mkdir()
+    Path("full/mine.txt").touch()
+    full = command(*typed, *QUIET, "reft.path=full", entry=main.train)
+    assert (full.code, "reft.path" in full.err, "not empty" in full.err) == (1, True, True)
+    assert [file.name for file in Path("full").iterdir()] == ["mine.txt"]
+
+
 def test_what_is_another_training(train, typed, gptj, tmp_path):
     other = shutil.copytree(gptj, tmp_path / "other" / gptj.name)
     set_config(other, layer_norm_epsilon=1e-3)  # the same weights by the same name, another model

@@ -205,7 +205,7 @@ def _cumulative(rows: pd.DataFrame) -> Figure:
         "Accuracy on facts told at most so often",
         "Each point is the accuracy on all test examples up to that frequency; the right end is the whole test split.",
         data,
-        layout("frequency + 1, logarithmic", "accuracy, %", xaxis={"type": "log"}, showlegend=True),
+        layout("frequency + 1, logarithmic", "accuracy, %", xaxis={"type": "log", "tickformat": "~g"}, showlegend=True),
     )
 
 
