@@ -30,8 +30,12 @@ BEGIN, END = "<!-- made by python benchmarks/leaderboard.py -->", "<!-- end of w
 HEAD = ("model", "data", "edit", "base", "result", "gain, 95 % interval", "p", "n", "best control", "command")
 LEFT_OUT = ("hydra.", "hydra/", "launch=", "paths.", "logger", "trainer")
 """Settings that say where a run goes and what it runs on, and so do not stand in its command."""
-PIECE = re.compile(r"""'[^']*'|"[^"]*"|(?:\\.|[^\\=,:()\[\]{}'"])+""")
+PIECE = re.compile(r"""'[^']*'|"[^"]*"|(?<!})(?:\\.|[^\\=,:()\[\]{}'"])+""")
 """What a value is made of: texts in quotes, and what stands between the signs of Hydra's lists, dicts and calls."""
+PART = r"""(?:\\.|[^\s\\/,=:'"()\[\]{}])+"""
+QUOTED = r"""(?<=['"])/(?:[^'"/]+/)+(?=[^'"/])"""
+FOLDERS = re.compile(rf"{QUOTED}|(?<![\w./}}~\\-])(?:/(?:{PART}/)+|~[\w.-]*/(?:{PART}/)*)(?={PART})")
+"""The folders of a path in a sentence or a command, absolute or from a home folder; with blanks only in quotes."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +119,8 @@ def kept(run: Path, before: Sequence[str] = ()) -> dict[str, Any]:
     typed = [word for word in yaml.safe_load(file.read_text(encoding="utf-8")) if not word.startswith(LEFT_OUT)]
     content = json.loads((run / FILE).read_bytes())
     content["versions"].pop("platform", None)
-    commands = [*map(shlex.split, before), ["python", "evaluate.py", *typed]]
-    return {**_without_folders(content), "commands": [shlex.join(map(_without_folder, words)) for words in commands]}
+    command = shlex.join(["python", "evaluate.py", *map(_without_folder, typed)])
+    return {**_without_folders(content), "commands": [*_without_folders(list(before)), command]}
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -170,7 +174,7 @@ def _without_folders(item: Any) -> Any:
         return [_without_folders(each) for each in item]
     if not isinstance(item, str):
         return item
-    return _last(item) if _last(item) != item else re.sub(r"\S+", lambda word: _last(word[0]), item)
+    return _last(item) if _last(item) != item else FOLDERS.sub("", item)
 
 
 def _last(text: str) -> str:

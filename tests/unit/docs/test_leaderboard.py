@@ -25,7 +25,11 @@ def run(tmp_path: Path) -> Path:
     content = json.loads((RECORDS / "facts" / "result.json").read_text(encoding="utf-8"))
     del content["commands"]
     content["config"]["paths"]["output"] = "/home/someone/outputs/run"
-    content["warnings"] = ["/home/someone/warned", "re-applied from /home/someone/stack.yaml, 3/4 of azhx/counterfact"]
+    content["warnings"] = [
+        "/home/someone/warned",
+        "re-applied from /home/someone/stack.yaml, 3/4 of azhx/counterfact",
+        "reft.path=/home/someone/it changes no score (nor does '/home/some one/a b', a/b); see ~/it/",
+    ]
     (tmp_path / "result.json").write_text(json.dumps(content))
     (tmp_path / ".hydra").mkdir()
     typed = ["laser=single", "'data.path=[a.jsonl, b.jsonl]'", "logger=csv", "hydra.run.dir=/home/someone/x"]
@@ -70,14 +74,19 @@ def test_a_table_has_the_numbers_of_the_record(script: dict[str, Any], tmp_path:
 
 
 def test_what_is_kept_has_the_command_and_no_folder_of_the_machine(script: dict[str, Any], run: Path) -> None:
-    kept = script["kept"](run, ["python train.py task=reft reft.path=/home/someone/it"])
+    before = "cd /home/someone/main && python ~/main/train.py 'reft.path=/home/someone/it' seed=$SEED 3/4 https://a/b/c"
+    kept = script["kept"](run, [before])
     assert kept["commands"] == [
-        "python train.py task=reft reft.path=it",
+        "cd main && python train.py 'reft.path=it' seed=$SEED 3/4 https://a/b/c",
         "python evaluate.py laser=single 'data.path=[a.jsonl, b.jsonl]' model.path=tiny",
     ]
     assert "/home" not in json.dumps(kept)
     assert kept["config"]["paths"]["output"] == "run"
-    assert kept["warnings"] == ["warned", "re-applied from stack.yaml, 3/4 of azhx/counterfact"]
+    assert kept["warnings"] == [
+        "warned",
+        "re-applied from stack.yaml, 3/4 of azhx/counterfact",
+        "reft.path=it changes no score (nor does 'a b', a/b); see it/",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -104,6 +113,7 @@ def test_what_is_kept_has_the_command_and_no_folder_of_the_machine(script: dict[
                 "prompts=['one and/or two: 1 / 2']",
                 "model.path=https://huggingface.co/gpt2",
                 "~laser.rank",
+                "laser.path=${oc.env:HOME}/x",
                 "search=auto",
             )
         ),
