@@ -19,14 +19,15 @@ TEXT = (".txt", ".text", ".md", ".raw", ".tokens", "")
 ROWS = (".jsonl", ".ndjson")
 READ_FROM = {
     "unit": ("plain text", {"text"}),
-    "field": ("rows", {"rows", "parquet", "saved", "hub"}),
-    "split": ("data sets of the hub and saved ones", {"saved", "hub"}),
+    "field": ("rows", {"rows", "parquet", "saved", "splits", "hub"}),
+    "split": ("data sets of the hub and saved ones with splits", {"splits", "hub"}),
     "subset": ("data sets of the hub", {"hub"}),
     "revision": ("data sets of the hub", {"hub"}),
 }
 """What each setting is for, in words and as kinds of sources."""
-SAVED = ("dataset_info.json", "dataset_dict.json")
-"""Files of a folder that `datasets` saved."""
+SPLITS = "dataset_dict.json"
+SAVED = ("dataset_info.json", SPLITS)
+"""Files of a folder that `datasets` saved; the second, of one with splits."""
 
 Reader = Callable[[Path, CorpusConfig], Iterator[str]]
 
@@ -178,7 +179,8 @@ def _places(config: CorpusConfig) -> list[tuple[str, Path]]:
     """Returns the kind and the path of what is read of a local corpus: saved folders first, then files."""
     saved = [folder for folder in (Path(path).expanduser() for path in _given(config)) if _is_saved(folder)]
     outside = [file for file in _files(config) if not any(folder in file.parents for folder in saved)]
-    return [*(("saved", folder) for folder in saved), *((str(_kind(file)), file) for file in outside)]
+    kinds = ["splits" if (folder / SPLITS).is_file() else "saved" for folder in saved]
+    return [*zip(kinds, saved, strict=True), *((str(_kind(file)), file) for file in outside)]
 
 
 def _lines(file: Path) -> Iterator[str]:
@@ -280,4 +282,4 @@ def _no_field(name: str, there: Sequence[str], where: str) -> InputError:
     return InputError(f"{where}: no field {name!r}; it has {named}: name one of them as analysis.corpus.field")
 
 
-_READERS: dict[str, Reader] = {"rows": _rows, "text": _text, "parquet": _parquet, "saved": _saved}
+_READERS: dict[str, Reader] = {"rows": _rows, "text": _text, "parquet": _parquet, "saved": _saved, "splits": _saved}

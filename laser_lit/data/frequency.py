@@ -10,6 +10,7 @@ import json
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import ahocorasick
@@ -165,5 +166,6 @@ def kept_frequencies(
         return Frequencies(kept["documents"], {(s, a): n for s, a, n in kept["pairs"]}, kept["names"])
     found = frequencies(corpus.read(), pairs, names, tell)
     listed = [[subject, answer, n] for (subject, answer), n in found.pairs.items()]
-    write_text_atomic(file, json.dumps({"documents": found.documents, "pairs": listed, "names": found.names}))
+    with suppress(OSError):  # what has been counted is not lost with its place in the cache
+        write_text_atomic(file, json.dumps({"documents": found.documents, "pairs": listed, "names": found.names}))
     return found

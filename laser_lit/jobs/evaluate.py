@@ -91,7 +91,7 @@ def _beside(
         return found
     try:
         return replace(found, analyses=with_told(task, scores, found.analyses, config))
-    except InputError as error:
+    except (InputError, OSError) as error:
         said = f"How often each fact is told is not counted: {error}. Mend it and run the same command again."
         return replace(found, warnings=(said,))
 

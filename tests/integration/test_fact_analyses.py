@@ -73,6 +73,17 @@ def test_a_corpus_that_breaks_off_leaves_the_result_and_a_warning(evaluate, abou
     assert "malformed JSON" in (run.folder / "report.html").read_text()
 
 
+def test_a_file_that_cannot_be_read_after_all_leaves_the_result_and_a_warning(evaluate, about, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("laser_lit.data.documents.file_hash", denied)
+    run = evaluate(*about, *EDIT, "data.subject=about")
+    assert run.record["gain"] is not None
+    (said,) = run.record["warnings"]
+    assert "Permission denied" in said
+
+
 def test_a_corpus_is_opened_once_before_a_search(evaluate, about, monkeypatch):
     checked = []
     monkeypatch.setattr("laser_lit.jobs.frequency.check_documents", checked.append)

@@ -47,6 +47,10 @@ def test_parquet_and_saved_data_sets(tmp_path: Path) -> None:
     assert read(tmp_path / "saved", split="test") == ["test"]
     with pytest.raises(InputError, match=r"unknown analysis\.corpus\.split of .*saved 'tset'; nearest: test"):
         read(tmp_path / "saved", split="tset")
+    parts["train"].save_to_disk(str(tmp_path / "one"))
+    assert read(tmp_path / "one") == ["train"]
+    with pytest.raises(InputError, match=r"split=test would count for nothing with path=.*one: it is for"):
+        read(tmp_path / "one", split="test")
 
 
 def test_the_key_follows_the_content_and_how_it_is_cut(tmp_path: Path) -> None:
@@ -84,7 +88,7 @@ def wrong(tmp_path: Path) -> list[tuple[CorpusConfig, str]]:
             r"revision=main would count for nothing with path=.*a\.txt: it is for",
         ),
         (CorpusConfig(path=text, subset="en"), "it is for data sets of the hub; leave it out"),
-        (CorpusConfig(path=text, split="test"), "it is for data sets of the hub and saved ones; leave it out"),
+        (CorpusConfig(path=text, split="test"), "it is for data sets of the hub and saved ones with splits; leave"),
         (CorpusConfig(path=text, field="body"), "field=body would count for nothing with .*: it is for rows; leave it"),
         (
             CorpusConfig(path=rows, unit="file"),

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laser_lit.data.frequency import frequencies, normalized
+from laser_lit.data.documents import Corpus
+from laser_lit.data.frequency import frequencies, kept_frequencies, normalized
 from laser_lit.errors import InputError
 
 LETTERS = "ab AB _.-é\u0301ßẞ1\n"
@@ -57,3 +58,10 @@ def test_progress_is_told_now_and_at_the_end() -> None:
     told: list[int] = []
     frequencies(("a" for _ in range(2500)), [("a", "b")], tell=told.append)
     assert told == [1000, 2000, 2500]
+
+
+def test_counts_are_returned_though_the_cache_cannot_keep_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("LASER_LIT_CACHE", str(tmp_path))
+    (tmp_path / "frequency").touch()
+    corpus = Corpus("a text", "its key", lambda: iter(["a cat sat", "a cat"]))
+    assert kept_frequencies(corpus, [("cat", "sat")]).pairs == {("cat", "sat"): 1}
