@@ -61,11 +61,15 @@ def _tested(run: Path) -> pd.DataFrame | None:
 
 def _examples(run: Path, table: pd.DataFrame) -> tuple[Any, ...]:
     """Returns what tells the examples of a run from those of others; windows of a text go by what text it is."""
-    asked = "prompt" in table.columns and table["prompt"].notna().any()
-    names = ("id", "prompt", "answer") if asked else ("id", "group", "base_n_tokens")
+    asked = "prompt" in table.columns and table["prompt"].notna().all()
+    names = ("id", "prompt", "answer", *(() if asked else ("group", "base_n_tokens")))
     shown = table[[name for name in names if name in table.columns]].astype(str)
-    text = None if asked else read_record(run).data.get("revision")
+    text = None if asked else _revisions(read_record(run).data)
     return text, *pd.util.hash_pandas_object(shown, index=False).tolist()
+
+
+def _revisions(data: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(entry.get("revision") for entry in data.get("data_sets") or (data,))
 
 
 def _beside(shown: Sequence[tuple[Row, pd.DataFrame]]) -> tuple[Mapping[str, str], pd.DataFrame]:

@@ -95,6 +95,20 @@ def test_windows_are_the_same_where_the_text_is(
     assert (run_examples(found, sweep_rows(tmp_path, found)) is not None) == shown
 
 
+@pytest.mark.parametrize(("other", "shown"), [("of a book", True), ("of another", False)])
+def test_windows_beside_questions_are_the_same_where_their_text_is(
+    record: Record, predictions: pd.DataFrame, tmp_path: Path, other: str, shown: bool
+):
+    found = runs(tmp_path, record, [0.01, 0.02])
+    table = predictions.assign(prompt=predictions["prompt"].where(predictions.index % 2 == 0))
+    for run, revision in zip(found, ("of a book", other), strict=True):
+        data_sets = [{"name": "facts", "revision": "1"}, {"name": "text", "revision": revision}]
+        data = {**record.data, "revision": None, "data_sets": data_sets}
+        dataclasses.replace(record, data=data, config={"data": {"path": str(run)}}).save(run / "result.json")
+        write_predictions(table, run / "predictions.parquet")
+    assert (run_examples(found, sweep_rows(tmp_path, found)) is not None) == shown
+
+
 def test_nothing_is_compared_where_no_two_runs_have_the_same(record: Record, predictions: pd.DataFrame, tmp_path: Path):
     found = runs(tmp_path, record, [0.01, 0.02])
     write_predictions(predictions, found[0] / "predictions.parquet")
