@@ -68,7 +68,8 @@ def run_training(config: DictConfig, training: Finetuning, job: TrainingJob) -> 
         training.checkpoint.unlink(missing_ok=True)  # a kill right after the folder was published left it
         if path is not None and make_trainer(config.trainer).is_global_zero:
             _copy(training.group, known, target)
-        job.show(known, f"trained before; remove {known['path']} to train again")
+        made = dict.fromkeys([known["path"], *([] if path is None else [str(target)])])
+        job.show(known, f"trained before; remove {' and '.join(made)} to train again")
         return last_loss(known["curve"])
     check_new_folder(f"{training.group}.path", target)
     if not make_trainer(config.trainer).is_global_zero:
@@ -103,6 +104,8 @@ def _copy(group: str, known: Record, target: Path) -> None:
     if there.is_file() and json.loads(there.read_text(encoding="utf-8")).get("hash") == known["hash"]:
         return
     check_new_folder(f"{group}.path", target)
+    if made in target.parents:
+        raise InputError(f"{group}.path={target}: lies in {made}, which is to be copied there; name a folder beside it")
     with new_folder(target) as folder:
         shutil.copytree(made, folder, dirs_exist_ok=True)
         write_text_atomic(folder / RECORD, _as_json(known | {"path": str(target)}))

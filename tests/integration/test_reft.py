@@ -145,12 +145,17 @@ def test_typed_again_it_says_so(train, typed, type):
 
 def test_typed_again_with_another_path_what_was_trained_is_there_too(command, train, typed):
     train(*typed, "reft.path=a")
-    for _ in range(2):
+    for copied in (True, False):
         again = train(*typed, "reft.path=b/c")
-        assert f"trained before; remove {Path('a').resolve()}" in again.out
-        names = [sorted(file.name for file in Path(folder).iterdir()) for folder in ("a", "b/c")]
-        assert names[0] == names[1]
-    assert "copied" not in again.out
+        assert f"remove {Path('a').resolve()} and {Path('b/c').resolve()} to train again" in again.out
+        assert ("copied from" in again.out) == copied
+    one, two = ({file.name: file.read_bytes() for file in Path(folder).iterdir()} for folder in ("a", "b/c"))
+    assert json.loads(two.pop("training.json"))["path"] == str(Path("b/c").resolve())
+    assert json.loads(one.pop("training.json"))["path"] == str(Path("a").resolve())
+    assert one == two
+    inside = command(*typed, *QUIET, "reft.path=a/b", entry=main.train)
+    assert (inside.code, "reft.path" in inside.err, "name a folder beside it" in inside.err) == (1, True, True)
+    assert not Path("a/b").exists()
     shutil.rmtree("a")
     assert f"trained before; remove {Path('b/c').resolve()}" in train(*typed, "reft.path=b/c").out
     Path("full").mkdir()
