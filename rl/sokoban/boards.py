@@ -150,25 +150,23 @@ class Boards:
         taken._hold(self._tiles[rows], (self._player - self._first)[rows], self._on[rows], self._boxes[rows])
         return taken
 
-    def replace(
-        self, rows: NDArray[np.integer] | NDArray[np.bool_], boards: Sequence[Board] | NDArray[np.int8]
-    ) -> None:
-        """Puts new boards into some rows.
+    def replace(self, rows: NDArray[np.integer], boards: "Boards", which: NDArray[np.integer]) -> None:
+        """Puts copies of other boards into some rows.
 
         Args:
-            rows: which.
-            boards: as many, of the same size.
+            rows: where to.
+            boards: of the same size.
+            which: of these, one for each row.
 
         Raises:
             InputError: boards of another size.
         """
-        given = _shape_of(boards)
-        if given != self.shape:
-            raise InputError(f"boards of {sized(given)} among boards of {sized(self.shape)}: they have one size")
-        tiles = np.asarray(boards, np.int8)
-        place, self._on[rows], self._boxes[rows] = _found(tiles)
-        self._tiles[rows] = tiles
-        self._player[rows] = self._first[rows] + place
+        if boards.shape != self.shape:
+            raise InputError(f"boards of {sized(boards.shape)} among boards of {sized(self.shape)}: they have one size")
+        self._tiles[rows] = boards._tiles.take(which, axis=0)
+        self._on[rows], self._boxes[rows] = boards._on.take(which), boards._boxes.take(which)
+        place = boards._player.take(which) - boards._first.take(which)
+        self._player[rows] = self._first.take(rows) + place
 
 
 def _found(tiles: NDArray[np.int8]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laser_lit.errors import InputError
+from rl.sokoban.boards import Boards
 from rl.sokoban.level import Level, read_levels
 from rl.sokoban.rooms import BOXES, SIZES, generate_level
 from rl.sokoban.rules import Board, check_board, sized
@@ -27,6 +28,9 @@ class LevelSource(Protocol):
 
     def draw(self, rng: np.random.Generator) -> Board:
         """Returns a board (height, width) that is not to be written to."""
+
+    def draw_several(self, generators: Sequence[np.random.Generator]) -> tuple[Boards, NDArray[np.int64]]:
+        """Returns boards that are not to be played on, and which of them `draw` gives each generator."""
 
     def find(self, level: Any) -> Board:
         """Returns the board that a user named: by its number among given levels, as a board, or as a level."""
@@ -50,11 +54,17 @@ class GivenLevels:
             sizes = ", ".join(f"{height} × {width}" for height, width in shapes) or "no levels"
             raise InputError(f"levels of an environment have one size; given {sizes}: give at least one, all alike")
         self._boards = np.stack(boards)
+        self._held = Boards(self._boards)
         self.shape: tuple[int, int] = shapes[0]
 
     def draw(self, rng: np.random.Generator) -> Board:
         """Returns one of the boards."""
         return self._boards[rng.integers(len(self._boards))]
+
+    def draw_several(self, generators: Sequence[np.random.Generator]) -> tuple[Boards, NDArray[np.int64]]:
+        """Returns all the boards, and which of them each generator draws."""
+        number = len(self._boards)
+        return self._held, np.array([rng.integers(number) for rng in generators])
 
     def find(self, level: Any) -> Board:
         """Returns the board that a user named by its number, or gave.
@@ -86,6 +96,10 @@ class GeneratedLevels:
     def draw(self, rng: np.random.Generator) -> Board:
         """Returns the board of a new level."""
         return generate_level(rng, self.shape[0], self._boxes).board
+
+    def draw_several(self, generators: Sequence[np.random.Generator]) -> tuple[Boards, NDArray[np.int64]]:
+        """Returns the boards of new levels, one from each generator."""
+        return Boards([self.draw(rng) for rng in generators]), np.arange(len(generators))
 
     def find(self, level: Any) -> Board:
         """Returns the board that a user gave.

@@ -21,7 +21,7 @@ Step = tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.bool_], NDArray[n
 
 _MODES = (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP)
 _INFOS = ("moved", "pushed", "on_target", "boxes", "solved")
-_PRESENT = tuple(f"_{name}" for name in _INFOS)
+_NAMES = (*_INFOS, *(f"_{name}" for name in _INFOS))
 
 
 class SokobanVectorEnv(VectorEnv):
@@ -168,7 +168,7 @@ class SokobanVectorEnv(VectorEnv):
 
     def _restart(self, boards: Boards, rows: NDArray[np.integer], *moves: NDArray[np.bool_]) -> None:
         """Begins new episodes in some rows, in which nothing has moved yet."""
-        boards.replace(rows, [self._source.draw(self._generators[row]) for row in rows])
+        boards.replace(rows, *self._source.draw_several([self._generators[row] for row in rows.tolist()]))
         self._steps[rows] = 0
         for each in moves:
             each[rows] = False
@@ -205,9 +205,9 @@ class SokobanVectorEnv(VectorEnv):
 
 def _infos(boards: Boards, moved: NDArray[np.bool_], pushed: NDArray[np.bool_]) -> dict[str, Any]:
     """Returns `SokobanEnv`'s info of every board, and by gymnasium's custom for which boards each entry is there."""
-    values = (moved, pushed, boards.on_target, boards.boxes, boards.solved)
-    infos = dict(zip(_INFOS, values, strict=True))
-    return infos | dict(zip(_PRESENT, np.ones((len(_INFOS), len(boards)), np.bool_), strict=True))
+    present = np.ones((len(_INFOS), len(boards)), np.bool_)
+    values = (moved, pushed, boards.on_target, boards.boxes, boards.solved, *present)
+    return dict(zip(_NAMES, values, strict=True))
 
 
 def _check_positive(**numbers: int | None) -> None:

@@ -128,7 +128,7 @@ def test_boards_are_taken_and_replaced():
     some.step(np.array([RIGHT, LEFT]))
     assert some.solved.all()
     assert not together.solved.any()
-    some.replace(np.array([True, False]), [second])
+    some.replace(np.array([0]), Boards([first, second]), np.array([1]))
     assert np.array_equal(some.tiles[0], second)
     assert some.solved.tolist() == [False, True]
 
@@ -139,4 +139,6 @@ def test_boards_of_several_sizes_are_refused():
     with pytest.raises(InputError, match="given none"):
         Boards([])
     with pytest.raises(InputError, match="boards of 3 × 6 among boards of 3 × 5"):
-        Boards([from_text("#####\n#@$.#\n#####")]).replace(np.array([0]), [from_text("######\n#@$ .#\n######")])
+        Boards([from_text("#####\n#@$.#\n#####")]).replace(
+            np.array([0]), Boards([from_text("######\n#@$ .#\n######")]), np.array([0])
+        )
