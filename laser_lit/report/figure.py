@@ -1,6 +1,6 @@
 """A figure in Plotly's terms, with colours that the page fills in: it follows the reader's light or dark theme."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,17 @@ def _filled(entry: Any) -> Any:
     if isinstance(entry, list):
         return [_filled(value) for value in entry]
     return LIGHT.get(entry, entry) if isinstance(entry, str) else entry
+
+
+def log_axis(values: Iterable[float]) -> dict[str, Any]:
+    """Returns the entries of a logarithmic axis, marked at 1, 2 and 5 of each power of ten, or at these where many are.
+
+    Args:
+        values: that it shows; those that are not positive are not drawn.
+    """
+    drawn = [value for value in values if value > 0]
+    few = not drawn or max(drawn) < 3_000 * min(drawn)
+    return {"type": "log", "dtick": "D2" if few else 1, "tickformat": "~g"}
 
 
 def layout(x: str, y: str, height: int = HEIGHT, **more: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from laser_lit.report.figure import DOTTED, Figure, layout, line
+from laser_lit.report.figure import DOTTED, Figure, layout, line, log_axis
 from laser_lit.report.findings import what_it_is
 from laser_lit.report.reft import answered
 from laser_lit.report.search import chosen_edits
@@ -172,7 +172,7 @@ def parameters_figure(comparison: Comparison, place: int = 0) -> Figure:
         layout(
             *("trained parameters", f"test {_score(comparison)}, {'%' if comparison.share else 'nats'}"),
             height=400,
-            xaxis={"type": "log", "dtick": "D2" if max(counts) < 300 * min(counts) else 1, "tickformat": "~s"},
+            xaxis=log_axis(counts) | {"tickformat": "~s"},
             shapes=[_level(level, comparison.share) for level in comparison.levels],
             hovermode="closest",
             showlegend=True,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from laser_lit.report.figure import Figure, layout
+from laser_lit.report.figure import Figure, layout, log_axis
 from laser_lit.report.sections.section import Section, Table
 from laser_lit.report.wording import interval, signed, value
 from laser_lit.results.record import Record
@@ -205,7 +205,7 @@ def _cumulative(rows: pd.DataFrame) -> Figure:
         "Accuracy on facts told at most so often",
         "Each point is the accuracy on all test examples up to that frequency; the right end is the whole test split.",
         data,
-        layout("frequency + 1, logarithmic", "accuracy, %", xaxis={"type": "log", "tickformat": "~g"}, showlegend=True),
+        layout("frequency + 1, logarithmic", "accuracy, %", xaxis=log_axis((told + 1).tolist()), showlegend=True),
     )
 
 

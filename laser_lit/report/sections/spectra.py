@@ -4,14 +4,13 @@ from typing import Any
 
 import pandas as pd
 
-from laser_lit.report.figure import Figure, layout, selector
+from laser_lit.report.figure import Figure, layout, log_axis, selector
 from laser_lit.report.sections.section import Section, Table
 from laser_lit.report.wording import amount, matrix_name, value
 from laser_lit.results.record import AppliedEdit, Record
 from laser_lit.results.spectra import Spectra, Spectrum
 
 _COLUMNS = ("matrix", "kept", "energy kept", "rel. error", "effective rank", "noise ends at", "values above")
-_LOG = {"type": "log", "tickformat": "~g"}
 
 
 def spectra_section(record: Record, predictions: pd.DataFrame) -> Section | None:
@@ -73,6 +72,7 @@ def _figure(pairs: list[tuple[AppliedEdit, Spectrum]]) -> Figure:
     lines = [_lines(*pair) for pair in pairs]
     names = (("kept", "--accent", "markers"), ("dropped", "--quiet", "markers"), ("noise ends", "--bad", "lines"))
     data = [_trace(name, colour, mode, *lines[0][name]) for name, colour, mode in names]
+    x, y = (log_axis(number for own in lines for points in own.values() for number in points[at]) for at in (0, 1))
     menus: dict[str, Any] = {}
     if len(pairs) > 1:
         options = {
@@ -87,7 +87,7 @@ def _figure(pairs: list[tuple[AppliedEdit, Spectrum]]) -> Figure:
         "Singular values",
         "Both axes are logarithmic. Values of 0 are not drawn, and of large matrices not every component is.",
         data,
-        layout("component", "singular value", xaxis=_LOG, yaxis=_LOG, showlegend=True, **menus),
+        layout("component", "singular value", xaxis=x, yaxis=y, showlegend=True, **menus),
     )
 
 

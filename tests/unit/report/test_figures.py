@@ -10,7 +10,7 @@ import pytest
 
 import laser_lit.report
 from laser_lit.report.cells import IN_TURN
-from laser_lit.report.figure import DOTTED, LIGHT, Figure, window
+from laser_lit.report.figure import DOTTED, LIGHT, Figure, log_axis, window
 from laser_lit.report.figures import cost_figure, search_figures
 from laser_lit.results.cells import LATER
 from laser_lit.results.record import Record
@@ -224,3 +224,8 @@ def test_enormous_harm_does_not_hide_the_gains():
     assert window([0.2, -0.5]) is None
     assert window([0.2, -30.0]) == pytest.approx([-0.6, 0.23])
     assert window([-1.0, -30.0]) is None
+
+
+@pytest.mark.parametrize(("values", "marked"), [([1, 64], "D2"), ([0, 2, 5_999], "D2"), ([1, 3_000], 1), ([0], "D2")])
+def test_a_logarithmic_axis_is_marked_where_its_numbers_have_room(values: list[float], marked: object):
+    assert log_axis(values)["dtick"] == marked

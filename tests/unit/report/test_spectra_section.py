@@ -28,8 +28,8 @@ def test_one_matrix_in_a_sentence(record, predictions):
         ("dropped", [2, 3], [2.0, 1.0]),
         ("noise ends", [1, 3], [2.5, 2.5]),
     ]
-    ticks = {name: figure.layout[name]["tickformat"] for name in ("xaxis", "yaxis")}
-    assert ticks == {"xaxis": "~g", "yaxis": "~g"}  # Plotly's own are single digits between powers of ten
+    ticks = {name: (figure.layout[name]["dtick"], figure.layout[name]["tickformat"]) for name in ("xaxis", "yaxis")}
+    assert ticks == {"xaxis": ("D2", "~g"), "yaxis": ("D2", "~g")}  # Plotly's own: single digits between powers of ten
     assert section.tables[0].rows == (("layer 2 fc_in", "rank 1 of 64", "94.2 %", "0.931", "2.100", "2.5", "1"),)
 
 
