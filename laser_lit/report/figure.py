@@ -64,14 +64,16 @@ def _filled(entry: Any) -> Any:
 
 
 def log_axis(values: Iterable[float]) -> dict[str, Any]:
-    """Returns the entries of a logarithmic axis, marked at 1, 2 and 5 of each power of ten, or at these where many are.
+    """Returns the entries of a logarithmic axis that is marked at 1, 2 and 5 of each power of ten.
+
+    One that spans many powers of ten is marked at these alone, and one that spans less than one as Plotly sees fit.
 
     Args:
         values: that it shows; those that are not positive are not drawn.
     """
     drawn = [value for value in values if value > 0]
-    few = not drawn or max(drawn) < 3_000 * min(drawn)
-    return {"type": "log", "dtick": "D2" if few else 1, "tickformat": "~g"}
+    span = max(drawn) / min(drawn) if drawn else 1.0
+    return {"type": "log", "dtick": None if span < 10 else "D2" if span < 3_000 else 1, "tickformat": "~g"}
 
 
 def layout(x: str, y: str, height: int = HEIGHT, **more: Any) -> dict[str, Any]:
@@ -101,16 +103,26 @@ def layout(x: str, y: str, height: int = HEIGHT, **more: Any) -> dict[str, Any]:
     }
 
 
-def selector(label: str, options: dict[str, dict[str, Any]], traces: list[int] | None = None) -> dict[str, Any]:
+def selector(
+    label: str,
+    options: dict[str, dict[str, Any]],
+    traces: list[int] | None = None,
+    layouts: Sequence[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
     """Returns a menu that changes traces; the first option is how the figure starts.
 
     Args:
         label: what is selected.
         options: new values of the traces by the option's name.
         traces: which traces; all when None.
+        layouts: new entries of the layout, for each option in turn; none when None.
     """
-    of = [] if traces is None else [traces]
-    buttons = [{"label": name, "method": "restyle", "args": [change, *of]} for name, change in options.items()]
+    method, of = "restyle" if layouts is None else "update", [] if traces is None else [traces]
+    more = [[]] * len(options) if layouts is None else [[entries] for entries in layouts]
+    buttons = [
+        {"label": name, "method": method, "args": [change, *entries, *of]}
+        for (name, change), entries in zip(options.items(), more, strict=True)
+    ]
     look = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "bgcolor": "--paper", "bordercolor": "--quiet"}
     return {"name": label, "buttons": buttons, **look}
 

@@ -72,7 +72,7 @@ def _figure(pairs: list[tuple[AppliedEdit, Spectrum]]) -> Figure:
     lines = [_lines(*pair) for pair in pairs]
     names = (("kept", "--accent", "markers"), ("dropped", "--quiet", "markers"), ("noise ends", "--bad", "lines"))
     data = [_trace(name, colour, mode, *lines[0][name]) for name, colour, mode in names]
-    x, y = (log_axis(number for own in lines for points in own.values() for number in points[at]) for at in (0, 1))
+    axes = [[log_axis(number for points in own.values() for number in points[at]) for at in (0, 1)] for own in lines]
     menus: dict[str, Any] = {}
     if len(pairs) > 1:
         options = {
@@ -81,13 +81,14 @@ def _figure(pairs: list[tuple[AppliedEdit, Spectrum]]) -> Figure:
             }
             for (edit, _), own in zip(pairs, lines, strict=True)
         }
-        menus = {"updatemenus": [selector("matrix", options)]}
+        marks = [{"xaxis.dtick": x["dtick"], "yaxis.dtick": y["dtick"]} for x, y in axes]
+        menus = {"updatemenus": [selector("matrix", options, layouts=marks)]}
     return Figure(
         "spectra",
         "Singular values",
         "Both axes are logarithmic. Values of 0 are not drawn, and of large matrices not every component is.",
         data,
-        layout("component", "singular value", xaxis=x, yaxis=y, showlegend=True, **menus),
+        layout("component", "singular value", xaxis=axes[0][0], yaxis=axes[0][1], showlegend=True, **menus),
     )
 
 

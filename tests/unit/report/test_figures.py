@@ -226,6 +226,8 @@ def test_enormous_harm_does_not_hide_the_gains():
     assert window([-1.0, -30.0]) is None
 
 
-@pytest.mark.parametrize(("values", "marked"), [([1, 64], "D2"), ([0, 2, 5_999], "D2"), ([1, 3_000], 1), ([0], "D2")])
+@pytest.mark.parametrize(
+    ("values", "marked"), [([1, 64], "D2"), ([0, 2, 5_999], "D2"), ([1, 3_000], 1), ([21, 41], None), ([0], None)]
+)
 def test_a_logarithmic_axis_is_marked_where_its_numbers_have_room(values: list[float], marked: object):
     assert log_axis(values)["dtick"] == marked

@@ -29,18 +29,22 @@ def test_one_matrix_in_a_sentence(record, predictions):
         ("noise ends", [1, 3], [2.5, 2.5]),
     ]
     ticks = {name: (figure.layout[name]["dtick"], figure.layout[name]["tickformat"]) for name in ("xaxis", "yaxis")}
-    assert ticks == {"xaxis": ("D2", "~g"), "yaxis": ("D2", "~g")}  # Plotly's own: single digits between powers of ten
+    assert ticks == {"xaxis": (None, "~g"), "yaxis": (None, "~g")}
     assert section.tables[0].rows == (("layer 2 fc_in", "rank 1 of 64", "94.2 %", "0.931", "2.100", "2.5", "1"),)
 
 
 def test_several_matrices_have_a_menu(record, predictions):
     high = replace(record.edits[0], layer=3, kind="high_order")
-    other = Spectrum(1, (1, 2), (3.0, 1.0), 0.1, 1.7, outputs=True)
+    other = Spectrum(1, (1, 2), (3.0, 0.1), 0.1, 1.7, outputs=True)
     section = spectra_section(analysed(record, ONE, other, edits=(*record.edits, high), left_out=3), predictions)
     assert section.paragraphs[0] == "The 2 edits keep 10.0 % to 94.2 % of their matrices' energy."
     assert section.paragraphs[1].startswith("Not shown: 3 more")
     (menu,) = section.figures[0].layout["updatemenus"]
-    assert menu["buttons"][1]["args"] == [{"x": [[2], [1], []], "y": [[1.0], [3.0], []]}]
+    marks = {"xaxis.dtick": None, "yaxis.dtick": "D2"}
+    assert (menu["buttons"][1]["method"], menu["buttons"][1]["args"]) == (
+        "update",
+        [{"x": [[2], [1], []], "y": [[0.1], [3.0], []]}, marks],
+    )
     assert section.tables[0].rows[1][-2:] == ("", "")
 
 
