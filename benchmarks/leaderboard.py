@@ -34,8 +34,8 @@ PIECE = re.compile(r"""'[^']*'|"[^"]*"|(?<!})(?:\\.|[^\\=,:()\[\]{}'"])+""")
 """What a value is made of: texts in quotes, and what stands between the signs of Hydra's lists, dicts and calls."""
 PART = r"""(?:\\.|[^\s\\/,=:'"()\[\]{}])+"""
 QUOTED = r"""(?<=['"])/(?:[^'"/]+/)+(?=[^'"/])"""
-FOLDERS = re.compile(rf"{QUOTED}|(?<![\w./}}~\\-])(?:/(?:{PART}/)+|~[\w.-]*/(?:{PART}/)*)(?={PART})")
-"""The folders of a path in a sentence or a command, absolute or from a home folder; with blanks only in quotes."""
+FOLDERS = re.compile(rf"{QUOTED}|(?<![\w./}})~\\-])(?:/(?:{PART}/)+|~[\w.-]*/(?:{PART}/)*)(?={PART})")
+"""The folders of a path in a sentence, absolute or from a home folder; with blanks only right behind a quote."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def kept(run: Path, before: Sequence[str] = ()) -> dict[str, Any]:
 
     Args:
         run: a run's folder, with what Hydra keeps of the words typed.
-        before: commands that have to be run before it.
+        before: commands that have to be run before it, kept as they are given.
 
     Raises:
         InputError: not the folder of a finished run.
@@ -120,7 +120,7 @@ def kept(run: Path, before: Sequence[str] = ()) -> dict[str, Any]:
     content = json.loads((run / FILE).read_bytes())
     content["versions"].pop("platform", None)
     command = shlex.join(["python", "evaluate.py", *map(_without_folder, typed)])
-    return {**_without_folders(content), "commands": [*_without_folders(list(before)), command]}
+    return {**_without_folders(content), "commands": [*before, command]}
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -174,7 +174,7 @@ def _without_folders(item: Any) -> Any:
         return [_without_folders(each) for each in item]
     if not isinstance(item, str):
         return item
-    return _last(item) if _last(item) != item else FOLDERS.sub("", item)
+    return FOLDERS.sub("", item if re.search(r"[,;:] ", item) else _last(item))
 
 
 def _last(text: str) -> str:

@@ -29,6 +29,7 @@ def run(tmp_path: Path) -> Path:
         "/home/someone/warned",
         "re-applied from /home/someone/stack.yaml, 3/4 of azhx/counterfact",
         "reft.path=/home/someone/it changes no score (nor does '/home/some one/a b', a/b); see ~/it/",
+        "/home/someone/a.jsonl, row 3: no field; see https://a/b/c",
     ]
     (tmp_path / "result.json").write_text(json.dumps(content))
     (tmp_path / ".hydra").mkdir()
@@ -74,10 +75,10 @@ def test_a_table_has_the_numbers_of_the_record(script: dict[str, Any], tmp_path:
 
 
 def test_what_is_kept_has_the_command_and_no_folder_of_the_machine(script: dict[str, Any], run: Path) -> None:
-    before = "cd /home/someone/main && python ~/main/train.py 'reft.path=/home/someone/it' seed=$SEED 3/4 https://a/b/c"
+    before = 'python train.py task=reft reft.path="$PWD"/it'
     kept = script["kept"](run, [before])
     assert kept["commands"] == [
-        "cd main && python train.py 'reft.path=it' seed=$SEED 3/4 https://a/b/c",
+        before,
         "python evaluate.py laser=single 'data.path=[a.jsonl, b.jsonl]' model.path=tiny",
     ]
     assert "/home" not in json.dumps(kept)
@@ -86,6 +87,7 @@ def test_what_is_kept_has_the_command_and_no_folder_of_the_machine(script: dict[
         "warned",
         "re-applied from stack.yaml, 3/4 of azhx/counterfact",
         "reft.path=it changes no score (nor does 'a b', a/b); see it/",
+        "a.jsonl, row 3: no field; see https://a/b/c",
     ]
 
 
