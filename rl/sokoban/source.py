@@ -1,6 +1,7 @@
 """Where an environment's levels come from: those that its user gives, or rooms generated as they are needed."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,7 +55,6 @@ class GivenLevels:
             sizes = ", ".join(f"{height} × {width}" for height, width in shapes) or "no levels"
             raise InputError(f"levels of an environment have one size; given {sizes}: give at least one, all alike")
         self._boards = np.stack(boards)
-        self._held = Boards(self._boards)
         self.shape: tuple[int, int] = shapes[0]
 
     def draw(self, rng: np.random.Generator) -> Board:
@@ -64,7 +64,11 @@ class GivenLevels:
     def draw_several(self, generators: Sequence[np.random.Generator]) -> tuple[Boards, NDArray[np.int64]]:
         """Returns all the boards, and which of them each generator draws."""
         number = len(self._boards)
-        return self._held, np.array([rng.integers(number) for rng in generators])
+        return self._together, np.array([rng.integers(number) for rng in generators])
+
+    @cached_property
+    def _together(self) -> Boards:
+        return Boards(self._boards)
 
     def find(self, level: Any) -> Board:
         """Returns the board that a user named by its number, or gave.
